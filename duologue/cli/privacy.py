@@ -1,0 +1,116 @@
+"""The commands that keep words unread: seal them for another client, and forget a couple for good."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from pydantic import ValidationError
+
+from duologue.cli import context, output
+from duologue.cli.errors import Problem
+from duologue.practice.messages import COMMANDS
+from duologue.practice.values import Partner, Words
+
+if TYPE_CHECKING:
+    from duologue.vault.values import ForgetReceipt
+
+
+def install(app: typer.Typer, panel: str) -> None:
+    """Add these commands."""
+    for command in (seal, forget):
+        app.command(rich_help_panel=panel)(command)
+
+
+def seal(
+    programme: context.ProgrammeId,
+    command: Annotated[str, typer.Argument(metavar="COMMAND", help="The command that will carry the words.")],
+    command_id: Annotated[str, typer.Argument(metavar="COMMAND_ID", help="The id it will be sent with.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The words; '-' reads standard input.")],
+    by: Annotated[Literal["a", "b"], typer.Option("--by", help="Who says them.", show_default=False)],
+) -> None:
+    """Seal words for a client that cannot: prints what goes where the command has its words. Nothing is sent."""
+    from duologue.vault.seal import TooLong, kind_of
+    from duologue.vault.seal import seal as closed
+
+    name, field = _carrying(command)
+    words = _words(sys.stdin.read().strip() if text == "-" else text)
+    partner: Partner = by
+
+    async def work() -> Words:
+        key = await context.vault(context.load_settings()).key(programme, kind_of(name, field, partner))
+        try:
+            return closed(words, key, programme=programme, command=name, field=field, command_id=command_id)
+        except TooLong as error:
+            raise _unsealed(str(error)) from None
+
+    sealed = context.run(work())
+    output.emit({field: {"sealed": sealed.sealed, "key": sealed.key}})
+
+
+def _carrying(command: str) -> tuple[str, str]:
+    """A command's own name, and its field that holds words."""
+    name = command.replace("-", "_")
+    model = COMMANDS.get(name)
+    fields = [f for f, info in model.model_fields.items() if "Words" in str(info.annotation)] if model else []
+    if not fields:
+        with_words = "turn, ask_dialogue, note, pause"
+        raise context.usage(f"'{command}' carries no words; those that do: {with_words}")
+    return name, fields[0]
+
+
+def _words(text: str) -> str:
+    """What can be said. Raises `Problem`, which repeats nothing of it."""
+    try:
+        Words(text=text)
+    except ValidationError as error:
+        told = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        raise _unsealed(told["msg"].removeprefix("Value error, ")) from None
+    return text
+
+
+def _unsealed(why: str) -> Problem:
+    return Problem("unsealed", f"These words cannot be sealed: {why}.", "Nothing was sent.")
+
+
+def forget(
+    programme: context.ProgrammeId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: context.AsJson = False,
+) -> None:
+    """End a programme if it lives, and forget the couple: nobody reads their words or reaches them any more."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise Problem("usage", f"'{programme}' would be forgotten for good.", "Say so with --yes.")
+        output.say(
+            f"The words and contacts of '{programme}' will be gone for good, in every copy of its history."
+        )
+        typer.confirm("Forget this couple?", abort=True)
+
+    async def work() -> ForgetReceipt:
+        client = await context.connect(context.load_settings())
+        with output.working("Ending and forgetting …"):
+            return await client.programme(programme).forget()
+
+    receipt = context.run(work())
+    if as_json:
+        output.emit(
+            {
+                "programme": receipt.programme,
+                "forgotten_at": receipt.at.isoformat(),
+                "keys": receipt.keys,
+                "contacts": receipt.contacts,
+            }
+        )
+        return
+    output.say(output.good("Forgotten"), f": '{receipt.programme}', at {receipt.at:%Y-%m-%d %H:%M:%S} UTC.")
+    output.facts(
+        ("Keys deleted", str(receipt.keys)),
+        ("Contacts deleted", f"of {receipt.contacts} people"),
+        ("Verified", "nothing of theirs is left in the vault; the receipt stays there"),
+        (
+            "Backups",
+            "of the vault from before open until the key that wraps them is destroyed: duologue keys",
+        ),
+    )

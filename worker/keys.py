@@ -1,0 +1,85 @@
+"""Where the service keys of a process come from: its settings, or the data folder of the embedded server it uses.
+
+Only finding, making and missing them lives here; what they do is in `duologue.codec`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from duologue.codec import KeyNotAtHand, KeyRing, KeyRingError, Keys
+from duologue.worker import embedded
+from duologue.worker.errors import SettingsError
+from duologue.worker.settings import Settings
+
+FILE = "codec-keys.json"
+"""The embedded server's keys, in its data folder. Without them nothing in its database can be read."""
+
+REMEDY = "Make some by: duologue codec-keys new FILE, and name them by DUOLOGUE_CODEC_KEYS_FILE, here and for clients."
+
+_log = structlog.get_logger("duologue.codec")
+
+
+def keys_of(settings: Settings, address: str) -> Keys | None:
+    """The keys for the service at `address`; None: payloads stay as they are. Raises `SettingsError`."""
+    if given := settings.codec_keys.get_secret_value():
+        return _read(lambda: KeyRing.parse(given), "DUOLOGUE_CODEC_KEYS")
+    path = settings.codec_keys_file
+    if path is None:
+        server = embedded.find(settings)
+        if server is None or address.replace("localhost", embedded.HOST) != server.address:
+            return None
+        path = settings.data_dir / FILE
+        make(path)
+    return read(path)
+
+
+def read(path: Path) -> Keys:
+    """The keys in a file. Raises `SettingsError`."""
+    return _read(lambda: KeyRing.parse(path.read_text("utf-8")), str(path))
+
+
+def make(path: Path) -> bool:
+    """Write a new ring to `path`, for its owner alone to read. False if something stood there, which stays."""
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    write(new, KeyRing.new())
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        return False
+    finally:
+        new.unlink()
+    return True
+
+
+def write(path: Path, ring: KeyRing) -> None:
+    """Write a ring to `path`, for its owner alone to read, whole or not at all."""
+    new = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(ring.dump())
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def alert(missing: KeyNotAtHand) -> None:
+    """Tell whoever runs this that programmes wait for a key."""
+    _log.error("codec key not at hand", codec_key=missing.key, scope=missing.scope, remedy=missing.remedy)
+
+
+def _read(load: Callable[[], KeyRing], source: str) -> Keys:
+    try:
+        return Keys(load)
+    except KeyRingError as error:
+        raise SettingsError(
+            f"{source} holds no codec keys: {error}.", "Correct it, or make new ones."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise SettingsError(f"The codec keys cannot be read from {source}: {why}.", REMEDY) from None
