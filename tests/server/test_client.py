@@ -1,0 +1,208 @@
+"""The typed client: every "no" is an exception that says what to do instead, and sending twice is safe."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client as TemporalClient
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from duologue.client import (
+    AlreadyStarted,
+    Client,
+    DuologueError,
+    Ended,
+    NotSetUp,
+    PlainWords,
+    Refused,
+    UnknownProgramme,
+    Unreachable,
+    make,
+)
+from duologue.codec import KeyRing
+from duologue.practice.messages import Adjust, Reason
+from duologue.worker import embedded
+from tests.support.programmes import Desk, a_plan, client_of, enrol, opened, until, with_codec, working
+from tests.support.servers import free_port, program
+
+IMPATIENT = timedelta(seconds=1)
+
+
+async def test_a_namespace_that_is_not_prepared_is_refused_before_the_start(tmp_path: Path) -> None:
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=program("temporal"),
+        data_converter=pydantic_data_converter,
+        dev_server_log_level="error",
+        dev_server_database_filename=str(tmp_path / "bare.db"),
+    ) as bare:
+        with pytest.raises(NotSetUp, match="duologue setup"):
+            await Client(bare.client).start(a_plan())
+        assert [found async for found in bare.client.list_workflows("")] == []
+
+
+async def test_a_namespace_that_does_not_exist_is_said_with_the_remedy(
+    embedded_server: embedded.Server,
+) -> None:
+    client = await Client.connect(target_host=embedded_server.address, namespace="nosuch")
+    nobody = client.programme("nobody")
+    attempts = (
+        client.start(a_plan()),
+        anext(client.list()),
+        nobody.do("consent", "a"),
+        nobody.view("a"),
+        nobody.result(),
+    )
+    for attempt in attempts:
+        with pytest.raises(NotSetUp, match=r"'nosuch' does not exist here; run 'duologue setup'"):
+            await attempt
+
+
+async def test_a_zone_that_does_not_exist_is_refused_before_it_is_sent(
+    embedded_server: embedded.Server,
+) -> None:
+    nobody = (await Client.connect(target_host=embedded_server.address)).programme("nobody")
+    moved = Adjust(command_id="c1", by="a", zone="Mars/Phobos")
+    for attempt in (nobody.send(moved), nobody.signal(moved), nobody.do("adjust", "a", zone="Mars/Phobos")):
+        with pytest.raises(Refused, match="there is no time zone 'Mars/Phobos'") as refused:
+            await attempt
+        assert refused.value.reason == Reason.MALFORMED
+
+
+async def test_that_tls_may_be_the_cause_is_said(embedded_server: embedded.Server) -> None:
+    with pytest.raises(Unreachable, match=r"with TLS at 127.*TEMPORAL_TLS"):
+        await Client.connect(target_host=embedded_server.address, tls=True)
+    with pytest.raises(Unreachable, match="TEMPORAL_TLS, if that one takes TLS only"):
+        await Client.connect(target_host=f"127.0.0.1:{free_port()}")
+
+
+async def test_no_service_at_the_address_is_said_with_the_remedy() -> None:
+    port = free_port()
+    with pytest.raises(Unreachable, match="duologue up"):
+        await Client.connect(target_host=f"127.0.0.1:{port}")
+
+
+async def test_a_programme_is_started_once(embedded_client: TemporalClient) -> None:
+    client, plan = client_of(embedded_client), a_plan()
+    await client.start(plan)
+    with pytest.raises(AlreadyStarted, match=plan.programme):
+        await client.start(plan)
+    await client.programme(plan.programme).handle.terminate()
+    with pytest.raises(AlreadyStarted):
+        await client.start(plan)
+
+
+async def test_an_unknown_programme_is_told_from_one_that_has_ended(embedded_client: TemporalClient) -> None:
+    client = client_of(embedded_client)
+    nobody = client.programme(f"none-{uuid4().hex}")
+    for attempt in (nobody.view("a"), nobody.overview(), nobody.do("consent", "a"), nobody.result()):
+        with pytest.raises(UnknownProgramme, match="list"):
+            await attempt
+    with pytest.raises(UnknownProgramme):
+        await nobody.signal(make("consent", "a"))
+
+    async with working(client, Desk()):
+        programme = await client.start(a_plan())
+        await programme.do("withdraw", "b")
+        result = await programme.result()
+        assert result.ending == "not_enrolled"
+        with pytest.raises(Ended) as ended:
+            await programme.do("consent", "a")
+        assert (ended.value.reason, ended.value.ending) == (Reason.STAGE, "not_enrolled")
+        with pytest.raises(Ended):
+            await programme.signal(make("consent", "a"))
+        assert (await programme.view("a")).ending == "not_enrolled"
+
+
+async def test_who_left_is_told_to_a_facilitator_alone(embedded_client: TemporalClient) -> None:
+    client = client_of(embedded_client)
+    async with working(client, Desk()):
+        programme = await client.start(a_plan())
+        await enrol(programme)
+        await programme.do("withdraw", "b")
+        assert (await programme.result()).ending == "withdrawn"
+        commands = (
+            make("turn", "a", act="ready"),
+            make("resume", "b"),
+            make("decide", "facilitator", decision="go_on"),
+        )
+        for command in commands:
+            for send in (programme.send, programme.signal):
+                with pytest.raises(Ended) as ended:
+                    await send(command)
+                full = command.by == "facilitator"
+                assert ended.value.ending == ("withdrawn" if full else "ended")
+                assert ("withdrawn" in str(ended.value)) == full
+        assert (await programme.view("a")).ending == "ended"
+
+
+async def test_without_a_worker_a_command_may_be_sent_again(embedded_client: TemporalClient) -> None:
+    client = client_of(embedded_client)
+    programme = await client.start(a_plan())
+    command = make("consent", "a")
+    with pytest.raises(Unreachable, match="same id"):
+        await programme.send(command, patience=IMPATIENT)
+    sending = asyncio.create_task(programme.send(command))
+    async with working(client, Desk()):
+        receipt = await sending
+        assert receipt.command_id == command.command_id
+        assert await programme.send(command) == receipt
+
+
+async def test_fields_that_do_not_fit_are_refused_before_they_are_sent() -> None:
+    for name, fields, says in (
+        ("turn", {"act": "shout"}, "act"),
+        ("turn", {}, "act"),
+        ("dance", {}, "commands are"),
+        ("pause", {"until": "tomorrow"}, "until"),
+        ("note", {"words": "x" * 5000}, "smaller pieces"),
+    ):
+        with pytest.raises(Refused, match=says):
+            make(name, "a", **fields)
+
+
+async def test_programmes_are_listed_by_what_they_await(embedded_client: TemporalClient) -> None:
+    client, tenant = client_of(embedded_client), f"t-{uuid4().hex[:8]}"
+    async with working(client, Desk()):
+        enrolling = await client.start(a_plan(tenant=tenant))
+        practising = await client.start(a_plan(tenant=tenant))
+        await enrol(practising)
+        await opened(practising)
+
+        async def listed() -> dict[str, tuple[str, str]] | None:
+            found = {p.programme: (p.stage, p.awaiting) async for p in client.list(tenant=tenant)}
+            wanted = {enrolling.id: ("enrolling", "couple"), practising.id: ("practising", "couple")}
+            return found if found == wanted else None
+
+        assert await until(listed, "visibility to show both")
+        assert [p.programme async for p in client.list(tenant=tenant, stage="enrolling")] == [enrolling.id]
+        assert [p async for p in client.list(tenant=tenant, needs_a_person=True)] == []
+        assert [p async for p in client.list(tenant="' OR ''='")] == []
+
+
+async def test_a_client_without_a_vault_warns_once_of_plain_words_unless_they_are_meant(
+    embedded_client: TemporalClient,
+) -> None:
+    meant = client_of(embedded_client)
+    async with working(meant, Desk()):
+        programme = await meant.start(a_plan())
+        await enrol(programme)
+        await opened(programme)
+        unaware = Client(meant.temporal, meant.task_queue).programme(programme.id)
+        await unaware.do("pause", "b")
+        with pytest.warns(PlainWords, match="keys="):
+            await unaware.do("note", "a", words="one")
+        await unaware.do("note", "a", words="two")
+        await programme.do("note", "a", words="three")
+        await programme.cancel()
+
+
+async def test_a_missing_codec_key_is_said_like_everything_else_with_the_remedy(
+    embedded_client: TemporalClient,
+) -> None:
+    ring = KeyRing.new()
+    lacking = Client(with_codec(embedded_client, ring.without(*ring.ids("ops"))), plain=True)
+    with pytest.raises(DuologueError, match="DUOLOGUE_CODEC_KEYS"):
+        await lacking.start(a_plan())

@@ -1,0 +1,267 @@
+"""Forgetting: a couple's words open nowhere any more, and their history still replays to the same state."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client as TemporalClient
+
+from duologue.client import Client, Programme, UnknownProgramme, Unsealed
+from duologue.codec import KeyRing
+from duologue.vault import Contact, Forgotten, LocalKeys, Vault
+from duologue.vault.reading import FORGOTTEN
+from duologue.worker.forgetting import sweep
+from tests.support.programmes import (
+    Desk,
+    a_plan,
+    booked,
+    client_of,
+    enrol,
+    history,
+    proved,
+    with_codec,
+    working,
+)
+
+WORDS = "the sea was calm that day"
+
+
+class Clock:
+    """A clock that is put forward by hand."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def vault(tmp_path: Path, clock: Clock) -> AsyncIterator[Vault]:
+    kept = Vault.at(f"sqlite:///{tmp_path / 'vault.db'}", LocalKeys.parse(LocalKeys.new()), clock)
+    yield kept
+    await kept.close()
+
+
+@pytest.fixture
+def client(embedded_client: TemporalClient, vault: Vault) -> Client:
+    plain = client_of(embedded_client)
+    return Client(plain.temporal, plain.task_queue, vault)
+
+
+async def begun(client: Client, **given: object) -> Programme:
+    """A programme in which something was noted."""
+    programme = await client.start(a_plan(**given))
+    await enrol(programme)
+    await booked(programme)
+    await programme.do("note", "a", words=WORDS, shared=True)
+    return programme
+
+
+async def noted(programme: Programme) -> list[str | None]:
+    """What each of the two reads of the note."""
+    return [(await programme.view(by)).notes[0].words.text for by in ("a", "b")]
+
+
+async def test_a_forgotten_couple_cannot_be_read_and_its_history_replays(
+    client: Client, vault: Vault
+) -> None:
+    async with working(client, Desk()):
+        programme = await begun(client)
+        await vault.put_contacts(
+            programme.id, "person-1", (Contact(channel="email", address="a@example.org"),)
+        )
+        assert await noted(programme) == [WORDS, WORDS]
+        receipt = await programme.forget()
+
+        assert (receipt.programme, receipt.contacts) == (programme.id, 1)
+        assert receipt.keys >= 3
+        assert await noted(programme) == [FORGOTTEN, FORGOTTEN]
+        for kind in ("shared", "a", "b"):
+            with pytest.raises(Forgotten):
+                await vault.key(programme.id, kind)
+        # It ended gently, and comes to the same when it is derived and replayed.
+        assert (await programme.result()).ending == "cancelled"
+        await proved(programme)
+    assert WORDS not in (await history(programme)).to_json()
+
+
+async def test_to_forget_again_gives_the_same_receipt(client: Client) -> None:
+    async with working(client, Desk()):
+        programme = await begun(client)
+        first = await programme.forget()
+        assert await programme.forget() == first
+
+
+async def test_it_does_not_depend_on_a_worker(client: Client) -> None:
+    async with working(client, Desk()):
+        programme = await begun(client)
+    await programme.forget(patience=timedelta(seconds=1))
+    described = await programme.handle.describe()
+    assert described.status is not None
+    assert described.status.name == "TERMINATED"
+
+
+async def test_without_a_vault_it_says_so(embedded_client: TemporalClient) -> None:
+    with pytest.raises(Unsealed, match="no vault"):
+        await client_of(embedded_client).programme("p").forget()
+
+
+@pytest.mark.parametrize("words", ["any", "none"])
+async def test_nothing_is_ended_before_the_vault_has_answered(
+    embedded_client: TemporalClient, client: Client, tmp_path: Path, words: str
+) -> None:
+    away = Vault.at("postgresql://u@127.0.0.1:1/d", LocalKeys.parse(LocalKeys.new()))
+    another = Vault.at(f"sqlite:///{tmp_path / 'another.db'}", LocalKeys.parse(LocalKeys.new()))
+    async with working(client, Desk()):
+        programme = await client.start(a_plan(policy={"words": words}))
+        for vault in (away, another) if words == "any" else (away,):
+            elsewhere = Client(embedded_client, client.task_queue, vault).programme(programme.id)
+            with pytest.raises(Unsealed, match="vault"):
+                await elsewhere.forget()
+            await vault.close()
+        assert (await programme.overview()).stage == "enrolling"
+        await another.close()
+
+
+async def test_of_a_couple_that_has_no_words_and_no_keys_there_is_a_receipt_of_nothing(
+    embedded_client: TemporalClient, client: Client, vault: Vault
+) -> None:
+    without = Client(embedded_client, client.task_queue)
+    async with working(client, Desk()):
+        programme = await without.start(a_plan(policy={"words": "none"}))
+        receipt = await client.programme(programme.id).forget()
+        assert (receipt.keys, receipt.contacts) == (0, 0)
+        assert (await programme.result()).ending == "cancelled"
+        assert await client.programme(programme.id).forget() == receipt
+
+
+async def test_what_nobody_knows_cannot_be_forgotten(client: Client) -> None:
+    async with working(client, Desk()):
+        with pytest.raises(UnknownProgramme):
+            await client.programme("nobody").forget()
+
+
+async def test_a_policy_forgets_by_itself_so_long_after_the_end(
+    client: Client, vault: Vault, clock: Clock
+) -> None:
+    async with working(client, Desk()):
+        programme = await begun(client, policy={"forget_after": "30d"})
+        other = await begun(client)
+        clock.ahead = timedelta(days=40)
+        assert await sweep(client.temporal, vault) == ()  # it runs
+        clock.ahead = timedelta(0)
+        for each in (programme, other):
+            await each.cancel()
+            await each.result()
+        assert await sweep(client.temporal, vault) == ()
+        clock.ahead = timedelta(days=29)
+        assert await sweep(client.temporal, vault) == ()
+        clock.ahead = timedelta(days=31)
+        assert await sweep(client.temporal, vault) == (programme.id,)
+        anew = Client(client.temporal, client.task_queue, vault)  # which has not just read them
+        assert await noted(anew.programme(programme.id)) == [FORGOTTEN, FORGOTTEN]
+        assert await noted(other) == [WORDS, WORDS]
+        assert await sweep(client.temporal, vault) == ()
+
+
+async def test_what_counts_is_the_policy_at_the_end(client: Client, vault: Vault, clock: Clock) -> None:
+    async with working(client, Desk()):
+        sooner, never = (
+            await client.start(a_plan()),
+            await client.start(a_plan(policy={"forget_after": "1d"})),
+        )
+        wordless = await client.start(a_plan(policy={"words": "none", "forget_after": "1d"}))
+        await vault.put_contacts(
+            wordless.id, "person-1", (Contact(channel="email", address="a@example.org"),)
+        )
+        await sooner.do("adjust", "facilitator", policy={"forget_after": "1d"})
+        await never.do("adjust", "facilitator", policy={"moves": 2})
+        for each in (sooner, never, wordless):
+            await each.cancel()
+            await each.result()
+    assert await sweep(client.temporal, vault) == ()
+    clock.ahead = timedelta(days=2)
+    assert set(await sweep(client.temporal, vault)) == {sooner.id, wordless.id}
+    assert await vault.knows(never.id)
+
+
+async def test_an_end_that_was_seen_is_remembered_when_the_service_knows_it_no_more(
+    client: Client, vault: Vault, clock: Clock
+) -> None:
+    async with working(client, Desk()):
+        programme = await client.start(a_plan(policy={"forget_after": "30d"}))
+        await programme.cancel()
+        await programme.result()
+        await sweep(client.temporal, vault)
+    # As after the namespace's retention: another namespace, in which there is no such programme.
+    later = TemporalClient(**client.temporal.config() | {"namespace": "temporal-system"})
+    clock.ahead = timedelta(days=29)
+    assert await sweep(later, vault) == ()
+    clock.ahead = timedelta(days=31)
+    assert await sweep(later, vault) == (programme.id,)
+
+
+async def test_an_end_is_not_judged_while_a_codec_key_is_missing(
+    embedded_client: TemporalClient, vault: Vault, clock: Clock
+) -> None:
+    ring = KeyRing.new()
+    whole, lacking = (with_codec(embedded_client, keys) for keys in (ring, ring.without(*ring.ids("ops"))))
+    client = Client(whole, client_of(embedded_client).task_queue, vault)
+    async with working(client, Desk()):
+        programme = await client.start(a_plan())
+        await programme.do("adjust", "facilitator", policy={"forget_after": "1d"})
+        await programme.cancel()
+        await programme.result()
+    clock.ahead = timedelta(days=2)
+    assert await sweep(lacking, vault) == ()
+    assert [kept.ended for kept in await vault.kept()] == [None]
+    assert await sweep(whole, vault) == (programme.id,)
+
+
+async def reset(programme: Programme) -> None:
+    """To its beginning, by the service's own means."""
+    await programme.client.temporal.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=programme.client.temporal.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=programme.handle.id),
+            reason="test",
+            request_id=str(uuid4()),
+            workflow_task_finish_event_id=4,
+        )
+    )
+
+
+async def test_a_programme_that_was_reset_after_its_end_is_not_forgotten_while_it_runs(
+    client: Client, vault: Vault, clock: Clock
+) -> None:
+    async with working(client, Desk()):
+        programme = await client.start(a_plan(policy={"forget_after": "1d"}))
+        await programme.overview()
+        await programme.handle.terminate()
+        await sweep(client.temporal, vault)
+        assert [kept.ended is None for kept in await vault.kept()] == [False]
+        await reset(programme)
+        clock.ahead = timedelta(days=2)
+        assert await sweep(client.temporal, vault) == ()
+        assert [kept.ended for kept in await vault.kept()] == [None]
+        await programme.handle.terminate()
+        assert await sweep(client.temporal, vault) == (programme.id,)
+
+
+async def test_a_couple_whose_programme_is_not_found_is_left_alone(
+    client: Client, vault: Vault, clock: Clock
+) -> None:
+    await vault.add("never-started", timedelta(days=1))
+    clock.ahead = timedelta(days=400)
+    assert await sweep(client.temporal, vault) == ()
+    assert (await vault.key("never-started", "shared")).secret

@@ -1,0 +1,71 @@
+"""The Temporal servers that tests run against, each started once in a worker process and only if a test asks.
+
+- `embedded_server`: the real server, headless, on a free port, its data in a temporary folder
+- `embedded_client`: a client of it
+- `time_skipping`: the time-skipping test server; its clock is shared, so it must not serve two tests at once
+
+All have the search attributes registered, and clients have the pydantic data converter.
+"""
+
+import shutil
+import socket
+import sysconfig
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from duologue.worker import embedded, namespace
+from duologue.worker.settings import Settings
+
+
+def free_port() -> int:
+    """A port of the loopback address that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def program(name: str) -> str:
+    """The path of a program that the virtual environment brings."""
+    found = shutil.which(name, path=sysconfig.get_path("scripts"))
+    assert found, f"{name} is not installed: make setup"
+    return found
+
+
+def settings_in(folder: Path, **given: object) -> Settings:
+    """Settings of an embedded server of one's own: its data in `folder`, its ports free ones."""
+    ports = {f"{what}_port": free_port() for what in ("server", "ui", "codec")}
+    # Notices go through their motions at once: what is waited for in them is the same whatever they are.
+    brief = {"notice_span": 0.05, "notice_waits": "none", "notice_last_waits": "none"}
+    return Settings.load(**({"data_dir": folder, "health_port": 0} | brief | ports | given))
+
+
+@pytest.fixture(scope="session")
+async def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[embedded.Server]:
+    """A real server, prepared for programmes; see `server.address`."""
+    settings = settings_in(tmp_path_factory.mktemp("server"))
+    async with embedded.running(settings, headless=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def embedded_client(embedded_server: embedded.Server) -> Client:
+    """A client of the real server, in its namespace `default`."""
+    return await Client.connect(
+        embedded_server.address, data_converter=pydantic_data_converter, identity="duologue-test"
+    )
+
+
+@pytest.fixture(scope="session")
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """An environment whose clock runs on whenever nothing else is to be done."""
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=program("temporal-test-server"), data_converter=pydantic_data_converter
+    ) as environment:
+        await namespace.prepare(environment.client, retention_days=90)
+        yield environment

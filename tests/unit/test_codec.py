@@ -1,0 +1,337 @@
+"""The codec: what is opened, what is refused for ever, and what only waits for its key."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+from temporalio.common import HeaderCodecBehavior
+from temporalio.exceptions import ApplicationError
+
+from duologue.client import make
+from duologue.codec import Codec, KeyNotAtHand, KeyRing, KeyRingError, Keys, connecting, data_converter
+from duologue.codec import ring as rings
+from duologue.codec.codec import BUCKETS, UNOPENED, Forged, scope_of
+from duologue.practice import views
+from duologue.practice.asks import Delivered, Message
+from duologue.practice.decide import start
+from duologue.practice.messages import Pause, Receipt
+from duologue.practice.values import By, Scope
+from duologue.simulate import reference_plan
+from duologue.vault.seal import seal
+from duologue.vault.values import ContentKey
+from duologue.workflows.intake import arguments
+from duologue.workflows.programme import Start
+
+RING = KeyRing.new()
+HELLO = Payload(metadata={"encoding": b"json/plain"}, data=b'"hello"')
+NOW = datetime(2027, 1, 4, 9, tzinfo=UTC)
+
+
+def encoded(ring: KeyRing, *payloads: Payload) -> list[Payload]:
+    return asyncio.run(Codec(ring).encode(payloads))
+
+
+def decoded(ring: KeyRing, *payloads: Payload) -> list[Payload]:
+    return asyncio.run(Codec(ring).decode(payloads))
+
+
+def converted(*values: Any) -> list[Payload]:
+    return data_converter(RING).payload_converter.to_payloads(values)
+
+
+def scopes(values: Sequence[Any]) -> list[Scope]:
+    return [scope_of(payload) for payload in converted(*values)]
+
+
+def message(to: str, template: str = "paused") -> Message:
+    return Message(
+        key=f"p:p7:{'notice' if to == 'safeguarding' else template}:{to}:0",
+        programme="p",
+        to=to,  # type: ignore[arg-type]  # one of them
+        ref="somebody",
+        template=template,
+    )
+
+
+def test_what_is_encrypted_opens_again_and_tells_only_its_scope_and_key() -> None:
+    [closed] = encoded(RING, HELLO)
+    assert dict(closed.metadata) == {
+        "encoding": b"binary/encrypted",
+        "encryption-version": b"1",
+        "encryption-scope": b"ops",
+        "encryption-key-id": RING.ids("ops")[0].encode(),
+    }
+    assert b"hello" not in closed.SerializeToString()
+    assert decoded(RING, closed) == [HELLO]
+
+
+def test_the_same_payload_never_looks_the_same_twice() -> None:
+    first, second = encoded(RING, HELLO, HELLO)
+    assert first.data != second.data
+
+
+def test_what_is_not_encrypted_passes_as_it_is() -> None:
+    others = [HELLO, Payload(), Payload(metadata={"encoding": b"binary/null"}), Payload(data=b"\xff")]
+    assert decoded(RING, *others) == others
+
+
+def test_what_is_encrypted_already_is_not_encrypted_again() -> None:
+    once = encoded(RING, HELLO)
+    assert encoded(RING, *once) == once
+    assert encoded(RING.rotated(), *once) == once
+
+
+def test_what_only_says_that_it_is_encrypted_is_encrypted_like_anything_else() -> None:
+    junk = Payload(metadata={"encoding": b"binary/encrypted"}, data=b"junk")
+    [closed] = encoded(RING, junk)
+    assert decoded(RING, closed) == [junk]
+
+
+def test_sizes_within_a_bucket_are_equal() -> None:
+    for scope in ("ops", "safeguarding"):
+        sizes = set()
+        for length in range(BUCKETS[scope] // 2):
+            given = Payload(metadata={"encoding": b"json/plain", "scope": scope.encode()}, data=b"x" * length)
+            sizes.add(encoded(RING, given)[0].ByteSize())
+        assert len(sizes) == 1
+
+
+def test_a_pause_looks_the_same_with_a_concern_and_without() -> None:
+    pauses = [make("pause", "a", command_id="x", concern=concern) for concern in (False, True)]
+    plain, concerned = encoded(RING, *converted(*pauses))
+    assert plain.ByteSize() == concerned.ByteSize()
+    assert plain.metadata == concerned.metadata
+
+
+def test_a_pause_and_its_notice_are_of_one_size_with_a_reason_and_without() -> None:
+    words = seal(
+        "I am afraid",
+        ContentKey.thrown_away("a"),
+        programme="p",
+        command="pause",
+        field="reason",
+        command_id="x",
+    )
+    for sent in (make("pause", "a", command_id="x"), message("safeguarding", "concern")):
+        field = "reason" if isinstance(sent, Pause) else "words"
+        sizes = {
+            payload.ByteSize() for payload in encoded(RING, *converted(sent, sent.with_(**{field: words})))
+        }
+        assert len(sizes) == 1
+
+
+def test_another_rings_payload_is_refused_and_does_not_wait() -> None:
+    [foreign] = encoded(KeyRing.new(), HELLO)
+    assert decoded(RING, foreign) == [Payload(metadata={"encoding": UNOPENED})]
+
+
+def test_what_cannot_be_opened_is_no_json_to_a_programme_and_repeats_nothing() -> None:
+    foreign = encoded(KeyRing.new(), HELLO)
+    opened = decoded(RING, *foreign)
+    assert arguments(opened) == [None]
+    assert opened[0].data == b""
+
+
+@pytest.mark.parametrize("scope", ["ops", "safeguarding"])
+def test_a_key_that_is_missing_is_told_apart_from_a_forgery(scope: Scope) -> None:
+    given = Payload(metadata={**HELLO.metadata, "scope": scope.encode()}, data=HELLO.data)
+    [closed] = encoded(RING, given)
+    told: list[KeyNotAtHand] = []
+    lacking = RING.without(*RING.ids(scope))
+    with pytest.raises(KeyNotAtHand, match=RING.ids(scope)[0]):
+        asyncio.run(Codec(lacking, told.append).decode([closed]))
+    assert [(missing.scope, missing.key) for missing in told] == [(scope, RING.ids(scope)[0])]
+    assert "hello" not in str(told[0])
+    assert "DUOLOGUE_CODEC_KEYS" in told[0].remedy
+
+    # Damaged, it is refused whether the key is there or not; and with the key, what is whole opens.
+    closed.data, whole = (
+        closed.data[:-1] + bytes([closed.data[-1] ^ 1]),
+        Payload.FromString(closed.SerializeToString()),
+    )
+    assert decoded(lacking, closed) == decoded(RING, closed) == [Payload(metadata={"encoding": UNOPENED})]
+    assert decoded(RING, whole) == [given]
+
+
+def test_nothing_is_encrypted_without_a_current_key() -> None:
+    with pytest.raises(KeyNotAtHand, match="safeguarding"):
+        encoded(RING.only("ops"), *converted(make("pause", "a")))
+
+
+def test_rotation_opens_the_old_and_encrypts_by_the_new() -> None:
+    old = encoded(RING, HELLO)
+    prepared = RING.with_new()
+    assert prepared.ids("ops")[0] == RING.ids("ops")[0], "at first only to decrypt with"
+    rotated = prepared.with_newest_current()
+    new = encoded(rotated, HELLO)
+    assert new[0].metadata["encryption-key-id"] == prepared.ids("ops")[1].encode()
+    assert decoded(rotated, *old, *new) == [HELLO, HELLO]
+    assert decoded(prepared, *new) == [HELLO], "a process that has only prepared opens it too"
+    with pytest.raises(KeyNotAtHand):
+        decoded(RING, *new)
+
+
+def test_one_scope_can_be_rotated_alone() -> None:
+    rotated = RING.rotated("ops")
+    assert len(rotated.ids("ops")) == 2
+    assert rotated.ids("safeguarding") == RING.ids("safeguarding")
+
+
+def test_a_payload_moved_to_the_other_scope_is_refused() -> None:
+    [closed] = encoded(RING, HELLO)
+    closed.metadata["encryption-scope"] = b"safeguarding"
+    with pytest.raises(Forged):
+        Codec(RING).decrypt(closed)
+
+
+def test_a_ring_reads_back_as_it_was_written() -> None:
+    ring = RING.rotated()
+    assert KeyRing.parse(ring.dump()).dump() == ring.dump()
+    assert decoded(KeyRing.parse(ring.dump()), *encoded(ring, HELLO)) == [HELLO]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"seal": "c2VjcmV0"}',
+        '{"seal": 1}',
+        json.dumps({**json.loads(RING.dump()), "ops": "c2VjcmV0"}),
+        json.dumps({**json.loads(RING.dump()), "more": []}),
+        json.dumps({**json.loads(RING.dump()), "ops": json.loads(RING.dump())["safeguarding"]}),
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_ring_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(KeyRingError) as raised:
+        KeyRing.parse(text)
+    assert "c2VjcmV0" not in str(raised.value)
+
+
+def test_a_ring_shows_no_secret() -> None:
+    secrets = json.loads(RING.dump())
+    for shown in (repr(RING), str(RING), repr(Codec(RING)), repr(data_converter(RING))):
+        assert secrets["seal"] not in shown
+        assert secrets["ops"][0] not in shown
+
+
+def test_keys_are_read_again_when_one_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rings, "_AGAIN", 0)
+    rotated = RING.rotated()
+    sources = [RING, rotated]
+    keys = Keys(lambda: sources.pop(0))
+    new = encoded(rotated, HELLO)
+    assert asyncio.run(Codec(keys).decode(new)) == [HELLO]
+
+
+@pytest.mark.parametrize("scope", ["ops", "safeguarding"])
+def test_keys_are_read_again_when_there_is_none_to_encrypt_with(
+    monkeypatch: pytest.MonkeyPatch, scope: Scope
+) -> None:
+    monkeypatch.setattr(rings, "_AGAIN", 0)
+    sources = [RING.without(*RING.ids(scope)), RING]
+    codec = Codec(Keys(lambda: sources.pop(0)))
+    assert asyncio.run(codec.decode([codec.encrypt(HELLO, scope)])) == [HELLO]
+
+
+def test_a_source_that_has_gone_bad_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rings, "_AGAIN", 0)
+    texts = [RING.dump(), "{", KeyRing.new().dump()]
+    keys = Keys(lambda: KeyRing.parse(texts.pop(0)))
+    for _ in range(2):
+        with pytest.raises(KeyNotAtHand):
+            asyncio.run(Codec(keys).decode(encoded(RING.rotated(), HELLO)))
+    assert asyncio.run(Codec(keys).decode(encoded(RING, HELLO))) == [HELLO]
+
+
+def test_who_paused_left_or_answered_and_what_each_sees_is_for_safeguarding() -> None:
+    plan = reference_plan()
+    state, _ = start(plan, NOW)
+    whose: tuple[By, ...] = ("a", "b", "facilitator")
+    seen = [views.view(state, views.ViewRequest(by=by, now=NOW)) for by in whose]
+    commands = [make("pause", "a"), make("withdraw", "b"), make("reply", "a", question="intake.a1")]
+    assert set(scopes([*commands, Start(plan=plan, state=state), *seen])) == {"safeguarding"}
+
+
+def test_what_ops_need_is_for_ops() -> None:
+    plan = reference_plan()
+    state, _ = start(plan, NOW)
+    commands = [make("turn", "a", act="mirror"), make("decide", "facilitator", decision="go_on")]
+    assert set(scopes([*commands, Start(plan=plan), views.overview(state), "a summary", None, {}])) == {"ops"}
+
+
+def test_a_message_to_the_safeguarding_side_is_for_it_and_so_is_what_becomes_of_it() -> None:
+    for to, scope in (("facilitator", "ops"), ("safeguarding", "safeguarding")):
+        for template in ("concern", "none"):
+            sent = message(to, template)
+            outcomes = [Delivered(key=sent.key, outcome=o) for o in ("delivered", "undeliverable")]
+            assert set(scopes([sent, *outcomes])) == {scope}
+    assert scopes([Delivered(key="of no known form", outcome="delivered")]) == ["safeguarding"]
+
+
+def test_who_came_and_who_did_not_is_not_for_ops() -> None:
+    """A check-in tells it, what only the absent one is asked, and by how much their receipts count on."""
+    asked = message("a", "still_on")
+    told = [
+        Receipt(command_id="x", seq=1, movement=movement, awaiting="b") for movement in ("opening", "send")
+    ]
+    private = [make("turn", "a", act="ready"), *told, asked, Delivered(key=asked.key, outcome="delivered")]
+    assert set(scopes(private)) == {"safeguarding"}
+
+
+def test_the_scope_of_a_payload_survives_being_opened() -> None:
+    [closed] = encoded(RING, *converted(make("pause", "a")))
+    [opened] = decoded(RING, closed)
+    assert scope_of(closed) == scope_of(opened) == scope_of(encoded(RING, opened)[0]) == "safeguarding"
+
+
+def failure_of(error: BaseException) -> Failure:
+    converter, failure = data_converter(RING), Failure()
+    try:
+        raise error  # noqa: TRY301 - for its traceback
+    except BaseException as raised:  # noqa: BLE001
+        converter.failure_converter.to_failure(raised, converter.payload_converter, failure)
+    return failure
+
+
+def test_the_words_of_a_failure_are_encrypted_and_those_nobody_chose_are_for_safeguarding() -> None:
+    ours, theirs = failure_of(ApplicationError("no channel")), failure_of(ValueError("words of a state"))
+    for failure, scope in ((ours, "ops"), (theirs, "safeguarding")):
+        assert failure.message == "Encoded failure"
+        assert not failure.stack_trace
+        assert scope_of(failure.encoded_attributes) == scope
+        asyncio.run(Codec(RING).encode_failure(failure))
+        assert b"words of" not in failure.SerializeToString()
+        assert b"no channel" not in failure.SerializeToString()
+
+
+def test_a_failure_with_details_that_nobody_can_read_is_read_without_them() -> None:
+    converter, failure = (
+        data_converter(RING),
+        failure_of(ApplicationError("no channel", "details", type="Type")),
+    )
+    failure.application_failure_info.details.payloads[0].metadata["encoding"] = b"unheard/of"
+    read = converter.failure_converter.from_failure(failure, converter.payload_converter)
+    assert isinstance(read, ApplicationError)
+    assert (read.message, read.type, read.details) == ("no channel", "Type", ())
+
+
+def test_without_keys_nothing_is_encrypted_and_what_is_encrypted_says_what_is_missing() -> None:
+    plain = data_converter(None)
+    pause = make("pause", "a")
+    [payload] = asyncio.run(plain.encode([pause]))
+    assert dict(payload.metadata) == {"encoding": b"json/plain"}
+    with pytest.raises(KeyNotAtHand, match=RING.ids("safeguarding")[0]):
+        asyncio.run(plain.decode(encoded(RING, *converted(pause))))
+
+
+def test_headers_are_encrypted_where_there_are_keys() -> None:
+    assert connecting(RING)["header_codec_behavior"] == HeaderCodecBehavior.CODEC
+    assert connecting(None)["header_codec_behavior"] == HeaderCodecBehavior.NO_CODEC

@@ -1,0 +1,309 @@
+"""The specification of a concern: nothing tells it from a pause, and it reaches somebody (docs/decisions/0011)."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from duologue.practice.asks import TRIED_FOR, Delivered, Message
+from duologue.practice.decide import Cancelled
+from duologue.practice.journal import phrase
+from duologue.practice.values import PARTNERS
+from duologue.practice.views import attributes, details, overview
+from tests.support.core import NOT_WELL, WELL, Play, answer, missed_thrice, practising
+
+
+def reached(play: Play) -> list[str]:
+    """Every message that is more than padding, and whom it is for."""
+    return [f"{s.message.template} to {s.message.to}" for s in play.sent() if s.message.template != "none"]
+
+
+def test_a_concern_is_told_to_safeguarding_alone_and_stops_every_message() -> None:
+    play = practising().miss()
+    before = reached(play)
+    play.send("pause", "a", concern=True, reason="…")
+    assert play.told("concern") == ["safeguarding"]
+    play.later(days=1).send("resume", "b")
+    play.later(days=60)
+    assert reached(play)[len(before) :] == [
+        *("paused to a", "paused to b", "concern to safeguarding"),
+        *["pause_unanswered to facilitator"] * 2,
+    ]
+
+
+@pytest.mark.parametrize("concern", [True, False], ids=["concern", "pause"])
+def test_the_reason_goes_along_to_the_safeguarding_side_whether_or_not_it_is_a_concern(
+    *, concern: bool
+) -> None:
+    play = practising()
+    play.send("pause", "a", concern=concern, reason="…")
+    carried = [s.message for s in play.sent() if s.message.words is not None]
+    assert {m.to for m in carried} == {"safeguarding"}
+    assert {m.words.text for m in carried if m.words} == {"…"}
+
+
+def test_a_policy_keeps_the_reason_from_the_safeguarding_side() -> None:
+    play = practising(policy={"tell_reason": False})
+    play.send("pause", "a", concern=True, reason="…")
+    assert not [s for s in play.sent() if s.message.words is not None]
+
+
+def resumed(play: Play) -> None:
+    play.later(days=1).send("resume", "b")
+    play.later(days=5)
+
+
+def asked_when_the_pause_was_to_end(play: Play) -> None:
+    play.later(days=4).send("reply", "b", question=play.open_question("b", "resume"), answer="yes")
+
+
+def paused_again(play: Play) -> None:
+    play.send("pause", "b")
+    play.later(days=9)
+
+
+def left(play: Play) -> None:
+    play.later(hours=5).send("withdraw", "b")
+
+
+def resumed_and_left(play: Play) -> None:
+    resumed(play)
+    left(play)
+
+
+def decided_to_go_on(play: Play) -> None:
+    play.send("resume", "a")
+    play.later(days=1).send("decide", "facilitator", decision="go_on")
+    play.hold()
+
+
+def decided_to_pause(play: Play) -> None:
+    play.later(days=1).send("decide", "facilitator", decision="pause")
+
+
+def decided_to_end(play: Play) -> None:
+    play.later(days=1).send("decide", "facilitator", decision="end")
+
+
+def cancelled(play: Play) -> None:
+    play.apply(Cancelled())
+    play.settle()
+
+
+def new_quiet_hours(play: Play) -> None:
+    play.send("adjust", "b", quiet={"start": "08:00", "end": "20:00"}, language="de")
+    resumed_and_left(play)
+
+
+def unanswered(play: Play) -> None:
+    """Up to the day on which an ordinary pause would end."""
+    play.later(days=44)
+
+
+AFTERWARDS = (
+    unanswered,
+    *(resumed, asked_when_the_pause_was_to_end, paused_again, left, resumed_and_left, new_quiet_hours),
+    *(decided_to_go_on, decided_to_pause, decided_to_end, cancelled),
+)
+
+
+@pytest.mark.parametrize("afterwards", AFTERWARDS, ids=lambda scene: scene.__name__)
+def test_with_a_concern_everything_looks_like_an_ordinary_pause(afterwards: Callable[[Play], None]) -> None:
+    plays = [practising(), practising()]
+    for play, concern in zip(plays, (False, True), strict=True):
+        play.send("pause", "a", concern=concern, reason="…", until=play.now + timedelta(days=3))
+        afterwards(play)
+    look_the_same(*plays)
+
+
+def two_weeks_pass(play: Play) -> None:
+    """Up to the day on which a pause that nobody decides about ends."""
+    play.later(days=13)
+
+
+def both_have_chosen(play: Play) -> None:
+    for by in PARTNERS:
+        play.send("reply", by, question=play.open_question(by, "go_on"), answer="go_on")
+    play.later(days=3)
+
+
+@pytest.mark.parametrize("afterwards", [two_weeks_pass, both_have_chosen, left, decided_to_end])
+def test_after_the_third_miss_too_a_concern_looks_like_an_ordinary_pause(
+    afterwards: Callable[[Play], None],
+) -> None:
+    plays = [missed_thrice(), missed_thrice()]
+    for play, concern in zip(plays, (False, True), strict=True):
+        for _ in range(2):
+            play.send("pause", "a", concern=concern, reason="…")
+        afterwards(play)
+    look_the_same(*plays)
+
+
+def look_the_same(ordinary: Play, concerned: Play) -> None:
+    """Nothing that anybody but safeguarding can see tells the one from the other."""
+    plays = ordinary, concerned
+    assert [type(event) for event in ordinary.events] == [type(event) for event in concerned.events]
+    assert [phrase(entry) for entry in ordinary.state.journal] == [
+        phrase(entry) for entry in concerned.state.journal
+    ]
+    overviews = [overview(play.state).model_dump(exclude={"digest"}) for play in plays]
+    assert overviews[0] == overviews[1]
+    assert details(ordinary.state) == details(concerned.state)
+    assert attributes(ordinary.state) == attributes(concerned.state)
+    for who in (*PARTNERS, "facilitator"):
+        assert ordinary.sees(who) == concerned.sees(who)
+    one, other = ([s.message.with_(template="") for s in play.sent()] for play in plays)
+    assert one == other
+
+
+@pytest.mark.parametrize("afterwards", [left, resumed_and_left, decided_to_end, cancelled])
+def test_that_a_programme_with_an_open_concern_is_over_both_are_told_and_nothing_else(
+    afterwards: Callable[[Play], None],
+) -> None:
+    play = practising()
+    play.send("pause", "a", concern=True)
+    before = reached(play)
+    afterwards(play)
+    assert play.state.over
+    assert reached(play)[len(before) :] == ["ended to a", "ended to b"]
+
+
+def notices(play: Play) -> list[tuple[str, str]]:
+    """Who was told something under the seal of a notice, in order, and what."""
+    return [(s.message.ref, s.message.template) for s in play.sent(to="safeguarding")]
+
+
+def unless_undeliverable(play: Play, *refs: str) -> None:
+    """Answer everything; what goes to `refs` cannot be delivered."""
+    while play.state.asks:
+        ask = next(iter(play.state.asks.values()))
+        failed = isinstance(ask, Message) and ask.ref in refs and ask.template != "none"
+        play.apply(
+            Delivered(key=ask.key, outcome="undeliverable", reason="refused") if failed else answer(ask)
+        )
+
+
+def raised(*unreachable: str, concern: bool = True, **given: Any) -> Play:
+    """A pause while some contacts cannot be reached."""
+    play = practising(**given)
+    play.answers = False
+    play.send("pause", "a", concern=concern)
+    unless_undeliverable(play, *unreachable)
+    return play
+
+
+def test_a_concern_that_does_not_reach_safeguarding_goes_to_the_next_of_the_staff() -> None:
+    assert notices(raised()) == [
+        ("safeguarding-1", "concern"),
+        ("facilitator-1", "none"),
+        ("facilitator-2", "none"),
+        ("safeguarding-1", "none"),
+    ]
+    assert notices(raised("safeguarding-1")) == [
+        ("safeguarding-1", "concern"),
+        ("facilitator-1", "concern"),
+        ("facilitator-2", "none"),
+        ("safeguarding-1", "none"),
+    ]
+    everybody = raised("safeguarding-1", "facilitator-1", "facilitator-2")
+    assert [template for _, template in notices(everybody)] == ["concern"] * 4
+
+
+def test_who_hears_of_it_first_has_another_notice_in_the_end_which_is_tried_for_long() -> None:
+    for concern in (False, True):
+        *others, last = [n.message for n in raised(concern=concern).sent(to="safeguarding")]
+        assert (last.ref, last.until) == ("safeguarding-1", last.at and last.at + TRIED_FOR)
+        assert {n.until for n in others} == {None}
+
+
+def test_without_a_safeguarding_contact_the_first_facilitator_hears_of_a_concern() -> None:
+    play = raised(safeguarding=None)
+    assert notices(play) == [
+        ("facilitator-1", "concern"),
+        ("facilitator-2", "none"),
+        ("facilitator-1", "none"),
+    ]
+    assert play.sent(to="facilitator") == []
+
+
+def test_whatever_becomes_of_a_concern_as_many_messages_of_the_same_look_go_out() -> None:
+    """The keys, the journal and who gets them are those of an ordinary pause, however many contacts fail."""
+    for given in (
+        {},
+        {"safeguarding": None},
+        {"facilitators": ()},
+        {"safeguarding": None, "facilitators": ()},
+    ):
+        ordinary = raised(concern=False, **given)
+        assert {template for _, template in notices(ordinary)} <= {"none"}
+        for unreachable in ((), ("safeguarding-1",), ("safeguarding-1", "facilitator-1")):
+            play = raised(*unreachable, **given)
+            assert play.state.journal == ordinary.state.journal
+            one, other = ([s.message.with_(template="") for s in p.sent()] for p in (play, ordinary))
+            assert one == other
+
+
+def test_other_pauses_are_never_in_the_way_of_a_concern() -> None:
+    play = practising()
+    play.answers = False
+    for _ in range(40):
+        play.send("pause", "b")
+    assert ("safeguarding", "too_many") in play.skipped("none")
+    play.send("pause", "a", concern=True)
+    assert play.told("concern") == ["safeguarding"]
+
+
+def test_a_concern_can_be_raised_while_paused_and_while_the_ladder_waits() -> None:
+    play = practising()
+    play.send("pause", "b")
+    play.send("pause", "a", concern=True)
+    assert play.told("concern") == ["safeguarding"]
+    play = missed_thrice()
+    play.send("pause", "a", concern=True)
+    before = len(reached(play))
+    play.later(days=20)
+    assert play.stage() == "paused"
+    assert reached(play)[before:] == ["third_miss to facilitator", "undecided to facilitator"], (
+        "it is theirs to decide"
+    )
+
+
+def test_only_a_facilitator_s_decision_goes_on_after_a_concern() -> None:
+    play = practising()
+    play.send("pause", "a", concern=True)
+    play.send("resume", "b")
+    play.send("resume", "a")
+    assert play.stage() == "paused"
+    play.send("decide", "facilitator", decision="go_on")
+    assert (play.stage(), play.state.hushed) == ("practising", False)
+    assert play.told("resumed") == ["a", "b"]
+
+
+def midpoint() -> Play:
+    items = [{"kinds": ("mirroring",), "midpoint": True}, {"kinds": ("mirroring",)}]
+    return practising(curriculum={"name": "x", "items": items}).hold()
+
+
+def test_at_the_midpoint_each_is_asked_again_and_practice_goes_on() -> None:
+    play = midpoint()
+    assert play.asked("midpoint") == ["a", "b"]
+    for by in PARTNERS:
+        play.send("reply", by, question=play.open_question(by, "midpoint"), answers=WELL)
+    assert play.stage() == "practising"
+
+
+@pytest.mark.parametrize("other_answers", [True, False])
+def test_a_no_at_the_midpoint_pauses_once_both_have_answered_or_their_time_is_over(
+    other_answers: bool,  # noqa: FBT001
+) -> None:
+    play = midpoint()
+    play.send("reply", "b", question=play.open_question("b", "midpoint"), answers=NOT_WELL)
+    assert play.stage() == "practising"
+    if other_answers:
+        play.later(days=1).send("reply", "a", question=play.open_question("a", "midpoint"), answers=WELL)
+    else:
+        play.later(days=14)
+    assert (play.stage(), play.state.hushed) == ("paused", True)
+    assert play.told("concern") == ["safeguarding"]
+    assert play.told("paused") == ["a", "b"]

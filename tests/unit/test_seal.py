@@ -1,0 +1,242 @@
+"""Sealed words: only the right key opens them, only where they were sealed for, and their size tells little."""
+
+import base64
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from duologue.client import make
+from duologue.practice.decide import decide, start
+from duologue.practice.kinds import KINDS
+from duologue.practice.messages import COMMANDS, Command, Refusal
+from duologue.practice.plan import KindName
+from duologue.practice.sealed import words_of
+from duologue.practice.state import State
+from duologue.practice.values import LINE_BYTES, SEALED_STEP, WORDS_BYTES, Words
+from duologue.vault.seal import (
+    REASON_BYTES,
+    Kind,
+    TooLong,
+    Unopenable,
+    kind_of,
+    open_words,
+    opens_at,
+    seal,
+    sealed,
+)
+from tests.support.core import a_plan, practising
+
+NOW = datetime(2027, 1, 4, 9, tzinfo=UTC)
+HERE: dict[str, str] = {"command": "turn", "field": "words", "command_id": "c-1"}
+TEXT = st.text(st.characters(codec="utf-8"), max_size=600)
+
+
+@dataclass(frozen=True)
+class AKey:
+    """A content key."""
+
+    id: str = "k-1"
+    secret: bytes = field(default_factory=lambda: os.urandom(32))
+
+
+KEY = AKey()
+KEYS: dict[Kind, AKey] = {"shared": AKey("k-s"), "a": AKey("k-a"), "b": AKey("k-b")}
+
+
+def begun(**policy: Any) -> State:
+    return start(a_plan(programme="p-1", policy=policy), NOW)[0]
+
+
+def noting(words: Words | None) -> Command:
+    if words is None:
+        return make("note", "a", command_id="w-1", note="a1", remove=True)
+    return make("note", "a", command_id="w-1", words=words.model_dump())
+
+
+def reason_of(state: State, command: Command) -> str | None:
+    outcome = decide(state, command, NOW)
+    return str(outcome.reason) if isinstance(outcome, Refusal) else None
+
+
+@given(TEXT)
+def test_what_was_sealed_opens_to_the_same_words(text: str) -> None:
+    words = seal(text, KEY, programme="p-1", **HERE)
+    assert words.text is None
+    assert open_words(words, KEY, programme="p-1") == text
+    assert opens_at(words, KEY, programme="p-1", **HERE) == text
+
+
+@given(st.integers(min_value=0), st.integers(0, 7))
+def test_one_bit_changed_does_not_open(at: int, bit: int) -> None:
+    words = seal("something said", KEY, programme="p-1", **HERE)
+    data = bytearray(base64.urlsafe_b64decode((words.sealed or "") + "=="))
+    data[at % len(data)] ^= 1 << bit
+    changed = words.with_(sealed=base64.urlsafe_b64encode(bytes(data)).rstrip(b"=").decode())
+    with pytest.raises(Unopenable):
+        open_words(changed, KEY, programme="p-1")
+
+
+@given(st.binary(max_size=300))
+def test_what_nobody_sealed_does_not_open(data: bytes) -> None:
+    words = Words.model_construct(text=None, sealed=base64.urlsafe_b64encode(data).decode(), key="k-1")
+    with pytest.raises(Unopenable):
+        open_words(words, KEY, programme="p-1")
+
+
+@pytest.mark.parametrize("cut", [1, 16, 40, 90])
+def test_a_truncated_text_does_not_open(cut: int) -> None:
+    words = seal("something said", KEY, programme="p-1", **HERE)
+    with pytest.raises(Unopenable):
+        open_words(words.with_(sealed=(words.sealed or "")[:-cut]), KEY, programme="p-1")
+
+
+def test_neither_another_key_nor_another_couple_opens_it() -> None:
+    words = seal("something said", KEY, programme="p-1", **HERE)
+    for key, programme in ((AKey(), "p-1"), (AKey(id="k-2", secret=KEY.secret), "p-1"), (KEY, "p-2")):
+        with pytest.raises(Unopenable):
+            open_words(words, key, programme=programme)
+    renamed = words.with_(key="k-2")
+    with pytest.raises(Unopenable):
+        open_words(renamed, AKey(id="k-2", secret=KEY.secret), programme="p-1")
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [{"command": "note"}, {"field": "topic"}, {"command_id": "c-2"}], ids=lambda e: next(iter(e))
+)
+def test_it_does_not_open_at_another_command_or_field(elsewhere: dict[str, str]) -> None:
+    words = seal("something said", KEY, programme="p-1", **HERE)
+    with pytest.raises(Unopenable):
+        opens_at(words, KEY, programme="p-1", **(HERE | elsewhere))
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"programme": "p-2"}, {"command": "turn"}, {"field": "reason"}, {"command_id": "w-2"}],
+    ids=lambda e: next(iter(e)),
+)
+def test_the_programme_itself_refuses_what_was_sealed_for_another_place(elsewhere: dict[str, str]) -> None:
+    here = {"programme": "p-1", "command": "note", "field": "words", "command_id": "w-1"}
+    state = begun()
+    assert reason_of(state, noting(seal("x", KEY, **(here | elsewhere)))) == "malformed"
+    assert reason_of(state, noting(seal("x", KEY, **here))) is None
+
+
+@pytest.mark.parametrize("junk", ["AAAA", "A" * 200, "-_-_", "!"])
+def test_the_programme_refuses_what_is_no_sealed_text(junk: str) -> None:
+    words = Words.model_construct(text=None, sealed=junk, key="k-1")
+    command = noting(None).with_(words=words)
+    assert reason_of(begun(), command) == "malformed"
+
+
+def test_each_field_of_words_of_the_contract_is_sealed_by_its_own_key() -> None:
+    fields = {
+        (name, f)
+        for name, model in COMMANDS.items()
+        for f, info in model.model_fields.items()
+        if "Words" in str(info.annotation)
+    }
+    assert fields == {
+        ("turn", "words"),
+        ("ask_dialogue", "topic"),
+        ("note", "words"),
+        ("pause", "reason"),
+    }
+    private = {place for place in fields if kind_of(*place, "b") == "b"}
+    assert private == {("pause", "reason")}
+    assert {kind_of(*place, "b") for place in fields - private} == {"shared"}
+
+
+def test_a_command_is_sealed_whole_and_a_sealed_one_stays_as_it_is() -> None:
+    plain = make("turn", "a", command_id="c-1", act="send", words="I feel unheard")
+    closed = sealed(plain, "p-1", KEYS)
+    [(_, words)] = words_of(closed)
+    assert (words.key, words.text) == ("k-s", None)
+    assert open_words(words, KEYS["shared"], programme="p-1") == "I feel unheard"
+    assert sealed(closed, "p-1", KEYS) == closed
+    assert closed.with_(words=None) == plain.with_(words=None)
+
+
+@given(
+    st.none()
+    | st.text(st.characters(codec="ascii", exclude_characters="\0"), min_size=1, max_size=REASON_BYTES)
+)
+def test_every_pause_carries_a_reason_of_the_same_size(reason: str | None) -> None:
+    pause = make("pause", "b", command_id="p1", concern=True).with_(
+        reason=None if reason is None else Words.model_construct(text=reason, sealed=None, key=None)
+    )
+    [(field, words)] = words_of(sealed(pause, "p-1", KEYS))
+    assert (field, words.key) == ("reason", "k-b")
+    assert len(words.sealed or "") == 1426
+    assert open_words(words, KEYS["b"], programme="p-1") == (reason or "")
+
+
+def test_a_reason_that_is_too_long_is_refused_before_it_leaves() -> None:
+    pause = make("pause", "a", reason="x" * (REASON_BYTES + 1))
+    with pytest.raises(TooLong, match="1022 bytes"):
+        sealed(pause, "p-1", KEYS)
+
+
+@given(st.integers(0, LINE_BYTES))
+def test_sealing_makes_no_words_too_long_and_tells_their_length_only_roughly(length: int) -> None:
+    words = seal("x" * length, KEY, programme="p-1", **HERE)
+    assert length <= words.size < length + SEALED_STEP
+    like = seal("x" * ((length + 2) // SEALED_STEP * SEALED_STEP), KEY, programme="p-1", **HERE)
+    assert len(words.sealed or "") <= len(like.sealed or "")
+
+
+def test_the_longest_words_can_be_sealed_and_no_longer_ones() -> None:
+    for most in (LINE_BYTES, WORDS_BYTES):
+        assert seal("x" * most, KEY, programme="p-1", **HERE).size == most
+    assert seal("x" * (LINE_BYTES + 1), KEY, programme="p-1", **HERE).size > LINE_BYTES
+    with pytest.raises(ValueError, match=f"at most {WORDS_BYTES} bytes"):
+        seal("x" * (WORDS_BYTES + 1), KEY, programme="p-1", **HERE)
+
+
+def test_a_policy_may_take_sealed_words_only() -> None:
+    state = begun(words="sealed")
+    here = {"programme": "p-1", "command": "note", "field": "words", "command_id": "w-1"}
+    assert reason_of(state, noting(Words(text="plain"))) == "malformed"
+    assert reason_of(state, noting(seal("x", KEY, **here))) is None
+    assert reason_of(state, noting(None)) == "unknown_note"
+
+
+def test_a_policy_may_take_no_words_at_all() -> None:
+    state = begun(words="none")
+    assert reason_of(state, noting(Words(text="plain"))) == "malformed"
+    assert reason_of(state, noting(None)) == "unknown_note"
+
+
+@pytest.mark.parametrize("concern", [True, False], ids=["concern", "pause"])
+@pytest.mark.parametrize("reason", [None, "I am afraid"])
+def test_a_policy_without_words_takes_every_pause_that_was_sealed_and_passes_on_nothing_of_it(
+    *, concern: bool, reason: str | None
+) -> None:
+    play = practising(policy={"words": "none"})
+    given = make("pause", "a", concern=concern, reason=reason)
+    left = sealed(given, play.state.plan.programme, KEYS)
+    play.send(
+        "pause", "a", command_id=left.command_id, concern=concern, reason=dict(words_of(left))["reason"]
+    )
+    assert play.stage() == "paused"
+    assert play.told("concern") == (["safeguarding"] if concern else [])
+    assert not [s for s in play.sent() if s.message.words is not None]
+
+
+def test_a_policy_without_words_refuses_a_reason_in_the_clear() -> None:
+    assert practising(policy={"words": "none"}).refused("pause", "a", reason="because") == "malformed"
+
+
+@pytest.mark.parametrize("kind", [*KINDS])
+def test_without_words_every_kind_of_dialogue_can_be_held_to_its_end(kind: KindName) -> None:
+    play = practising(kind, policy={"words": "none"}).hold()
+    assert play.state.counts == {"done": 1}
+    assert not any(word in state_in_json(play.state) for word in ('"text":"', '"sealed":"'))
+
+
+def state_in_json(state: State) -> str:
+    return state.model_dump_json(exclude={"journal", "plan"})

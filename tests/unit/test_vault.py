@@ -1,0 +1,143 @@
+"""The vault on SQLite: what every vault promises, and what is the file's own matter."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from duologue.vault import Vault, VaultAway, database
+from tests.support.vaults import EMAIL, NEW, OLD, Place, VaultCase, alone, keys
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "kept" / "vault.db"
+
+
+@pytest.fixture
+def place(file: Path) -> Place:
+    return Place(f"sqlite:///{file}")
+
+
+class TestOnSQLite(VaultCase):
+    """All of it."""
+
+
+def contents(file: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in file.parent.iterdir())
+
+
+async def test_its_files_are_for_nobody_else(place: Place, file: Path) -> None:
+    await place.vault().add("c1")
+    reader = sqlite3.connect(file)
+    reader.execute("SELECT * FROM vault_keys").fetchall()
+    await place.vault().add("c2")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in file.parent.iterdir()}
+    reader.close()
+    assert modes.keys() == {"vault.db", "vault.db-wal", "vault.db-shm"}
+    assert set(modes.values()) == {0o600}
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_what_was_forgotten_is_in_no_byte_of_its_files(place: Place, file: Path) -> None:
+    vault = place.vault()
+    for n in range(20):
+        await vault.add(f"couple-{n}")
+        await vault.put_contacts(f"couple-{n}", "p1", (EMAIL,) * 20)
+    reader = sqlite3.connect(file)
+    reader.execute("SELECT * FROM vault_keys").fetchall()
+    rows = place.rows()
+    gone = [r.wrapped for r in rows["vault_keys"] if r.programme == "couple-7"]
+    gone += [r.sealed for r in rows["vault_contacts"] if r.programme == "couple-7"]
+    ids = [r.id.encode() for r in rows["vault_keys"] if r.programme == "couple-7"]
+    assert all(each[:16] in contents(file) for each in (*gone, *ids))
+    await vault.forget("couple-7")
+    left = contents(file)
+    reader.close()
+    assert len(gone) == 5
+    assert not any(each[:16] in left for each in (*gone, *ids))
+
+
+async def test_what_was_wrapped_by_an_old_key_is_in_no_byte_of_its_files(place: Place, file: Path) -> None:
+    await place.vault().add("c1")
+    old = [row.wrapped for row in place.rows()["vault_keys"]]
+    await place.vault(NEW, OLD).rewrap()
+    assert not any(each in contents(file) for each in old)
+
+
+async def test_a_forgetting_that_cannot_be_swept_up_says_so_and_is_repeated(
+    place: Place, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_WAIT", 0.1)
+    vault = place.vault()
+    await vault.add("c1")
+    reader = sqlite3.connect(file, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM vault_keys").fetchall()
+    with pytest.raises(VaultAway, match="in use"):
+        await vault.forget("c1")
+    reader.execute("COMMIT")
+    reader.close()
+    assert (await vault.forget("c1")).keys == 4
+
+
+async def test_many_forgettings_at_once_wait_for_each_other(place: Place) -> None:
+    vault = place.vault()
+    for n in range(8):
+        await vault.add(f"c{n}")
+    receipts = await asyncio.gather(*(vault.forget(f"c{n}") for n in (*range(8), *range(8))))
+    assert {(receipt.programme, receipt.keys) for receipt in receipts} == {(f"c{n}", 4) for n in range(8)}
+    assert not any(place.rows().values())
+
+
+async def test_a_file_that_has_gone_does_not_come_back_empty(place: Place, file: Path) -> None:
+    vault = place.vault()
+    await vault.add("c1")
+    moved = file.rename(file.with_name("moved.db"))
+    with pytest.raises(VaultAway, match="OperationalError"):
+        await vault.key("c1", "a")
+    assert not file.exists()
+    moved.rename(file)
+    assert (await vault.key("c1", "a")).kind == "a"
+
+
+async def test_one_that_is_busy_is_waited_for(place: Place, file: Path) -> None:
+    vault = place.vault()
+    await vault.add("c1")
+    writer = sqlite3.connect(file, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    adding = asyncio.create_task(vault.add("c2"))
+    assert (await vault.key("c1", "a")).kind == "a"
+    assert not adding.done()
+    writer.execute("COMMIT")
+    writer.close()
+    await adding
+    assert await vault.knows("c2")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "vault.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://u:canary@h/d",
+        "canary://[",
+        "postgresql://u:canary@127.0.0.1:1/d",
+    ],
+)
+async def test_a_vault_that_is_nowhere_says_so_and_repeats_nothing(url: str) -> None:
+    with pytest.raises(VaultAway, match="DUOLOGUE_VAULT_URL") as raised:
+        await Vault.at(url, keys(OLD)).status()
+    assert "canary" not in str(raised.value)
+    assert alone(raised.value)
+
+
+async def test_a_file_that_is_no_database_says_so(place: Place, file: Path) -> None:
+    file.parent.mkdir()
+    file.write_bytes(b"canary" * 2000)
+    with pytest.raises(VaultAway, match="DatabaseError") as raised:
+        await place.vault().status()
+    assert "canary" not in str(raised.value)

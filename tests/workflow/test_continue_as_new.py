@@ -1,0 +1,134 @@
+"""Continuing as new: a programme goes from one run to the next in the middle of everything, and nobody notices.
+
+The server of these tests suggests it after a few events, where by default it takes thousands.
+"""
+
+import asyncio
+from collections import Counter
+
+from temporalio.client import Client as TemporalClient
+from temporalio.client import WorkflowHistory
+
+from duologue.client import Programme, make
+from duologue.practice.events import CommandApplied, CommandRefused, MessageSettled
+from duologue.practice.messages import Receipt
+from duologue.practice.values import Partner
+from duologue.workflows.programme import Start
+from tests.support.programmes import (
+    Desk,
+    a_plan,
+    chain,
+    client_of,
+    enrol,
+    opened,
+    practise,
+    proved,
+    until,
+    working,
+)
+
+
+def given(run: WorkflowHistory) -> Start:
+    """What a run began with."""
+    payload = run.events[0].workflow_execution_started_event_attributes.input.payloads[0]
+    return Start.model_validate_json(payload.data)
+
+
+async def settled(programme: Programme) -> bool:
+    return not (await programme.overview()).under_way
+
+
+async def test_nothing_is_lost_while_commands_keep_coming_and_effects_are_under_way(
+    short_runs: TemporalClient,
+) -> None:
+    client, desk = client_of(short_runs), Desk()
+    desk.open.clear()
+    receipts: dict[str, Receipt] = {}
+
+    async def keep_and_remove(programme: Programme, by: Partner, times: int) -> None:
+        for n in range(1, times + 1):
+            for command_id, fields in (
+                (f"{by}{n}-keep", {"words": "x"}),
+                (f"{by}{n}-remove", {"note": f"{by}{n}", "remove": True}),
+            ):
+                receipts[command_id] = await programme.do("note", by, command_id=command_id, **fields)
+
+    async def noise(programme: Programme, times: int) -> None:
+        for _ in range(times):
+            await programme.signal(make("note", "a", note="b1", remove=True))
+            await asyncio.sleep(0)
+
+    async with working(client, desk):
+        programme = await client.start(a_plan())
+        await enrol(programme)
+        await opened(programme)
+        await asyncio.gather(
+            keep_and_remove(programme, "a", 30), keep_and_remove(programme, "b", 30), noise(programme, 60)
+        )
+        runs = await chain(programme)
+        assert len(runs) > 3
+        under_way = set((await programme.overview()).under_way)
+        # Each run has tried again, under its own key, what the ones before it had left open.
+        await until(lambda: _tried(desk, "enrolled:a:0", len(runs)), "the last run's attempts")
+        assert {key for key, times in desk.attempts.items() if times > 1} <= under_way
+        # The welcome was called off when practising began, the invitation when the dialogue did.
+        assert under_way == {key for key in desk.messages if ":enrolled:" in key}
+        # An id that was applied in an early run is known in the last.
+        command = make("withdraw", "a", command_id="a30-keep")
+        assert await programme.send(command) == receipts["a30-keep"]
+
+        desk.open.set()
+        await until(lambda: settled(programme), "every message to be delivered")
+        assert (await programme.overview()).refused == 60
+        await programme.do("withdraw", "a")
+        await programme.result()
+        derived = await proved(programme)
+
+    applied = [e.command_id for e in derived.events if isinstance(e, CommandApplied)]
+    assert len(applied) == len(set(applied))
+    assert set(receipts) <= set(applied)
+    told = Counter(e.delivered.key for e in derived.events if isinstance(e, MessageSettled))
+    assert set(told.values()) == {1}
+    assert set(told) == set(desk.messages)
+
+
+async def _tried(desk: Desk, key: str, times: int) -> bool:
+    return any(k.endswith(key) and n >= times for k, n in desk.attempts.items())
+
+
+async def test_a_dialogue_goes_on_where_it_stood(short_runs: TemporalClient) -> None:
+    client = client_of(short_runs)
+    async with working(client, Desk()):
+        programme = await client.start(a_plan(kinds=["full"]))
+        await practise(programme)
+        result = await programme.result()
+        assert (result.ending, result.counts) == ("completed", {"done": 1})
+        runs = await chain(programme)
+        states = [state for run in runs if (state := given(run).state)]
+        assert any(state.open_session is not None for state in states)
+        await proved(programme)
+
+
+async def test_a_flood_of_signals_is_counted_to_the_last_and_a_cancellation_in_it_is_heard(
+    short_runs: TemporalClient,
+) -> None:
+    client = client_of(short_runs)
+    async with working(client, Desk()):
+        programme = await client.start(a_plan())
+
+        sent = 0
+
+        async def flood() -> None:
+            for _ in range(20):
+                await programme.handle.signal("flood", "x")
+
+        # A busy machine takes more of them in one task, and needs more of them for as many runs.
+        while sent < 2000 and len(await chain(programme)) < 3:
+            await asyncio.gather(*(flood() for _ in range(20)))
+            sent += 400
+        await programme.cancel()
+        assert (await programme.result()).ending == "cancelled"
+        assert (await programme.overview()).refused == sent
+        assert len(await chain(programme)) > 2
+        derived = await proved(programme)
+        assert sum(isinstance(e, CommandRefused) for e in derived.events) == sent
