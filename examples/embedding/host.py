@@ -21,12 +21,25 @@ from temporalio.worker import Worker
 from duologue.client import AlreadyStarted, Client
 from duologue.files import load_programme
 from duologue.plugin import DuologuePlugin
+from duologue.practice.plan import People, Person
 from duologue.worker.keys import keys_of
 from duologue.worker.settings import Settings
 from duologue.worker.vaulting import vault_of
 
 TASK_QUEUE = "platform"
 FILE = Path(__file__).parents[1] / "weekly.yaml"
+
+
+def people_of(couple: str) -> People:
+    """The two, as the platform knows them; the file says the rest.
+
+    Messages may go to these two at any hour. Whoever has quiet hours is told good-bye after them, and only then is
+    the programme over.
+    """
+    return People(
+        a=Person(ref=f"{couple}-a", zone="Europe/Berlin", language="de", quiet=None),
+        b=Person(ref=f"{couple}-b", zone="Europe/Lisbon", quiet=None),
+    )
 
 
 class Couples:
@@ -38,14 +51,14 @@ class Couples:
     @activity.defn
     async def begin_programme(self, couple: str) -> str:
         """Start a programme. At a second attempt it may be running already, which is as good."""
-        plan = load_programme(FILE).with_(programme=couple)
+        plan = load_programme(FILE).with_(programme=couple, people=people_of(couple))
         with contextlib.suppress(AlreadyStarted):
             await self.client.start(plan)
         return plan.programme
 
 
 async def main() -> None:
-    """A couple joins, A consents and keeps a note, and the platform shows what B may see."""
+    """A couple joins, A consents and keeps a note, the platform shows what B may see, and ends it."""
     settings = Settings.load()
     connection = settings.connection()
     vault = vault_of(settings)
@@ -66,7 +79,8 @@ async def main() -> None:
         seen = await programme.view("b")
         print(f"{programme.id} is {seen.stage}. B reads: {[note.words.text for note in seen.notes]}")
         await programme.cancel()
-        await programme.result()
+        # This worker is the only one of its queue, so it stays until both have been told good-bye.
+        print(f"{programme.id} is over: {(await programme.result()).ending}")
     await vault.close()
 
 

@@ -167,21 +167,33 @@ async def test_a_dialogue_and_a_workflow_of_the_platform_go_on_side_by_side(
         await replayer.replay_workflow(run)
 
 
+async def said_by(*command: str, within: float = 100, **given: Any) -> str:
+    """What a process says until it ends by itself. One that does not is killed, and the test fails with its words."""
+    process = await asyncio.create_subprocess_exec(*command, **given, stdout=PIPE, stderr=STDOUT)
+    saying = asyncio.ensure_future(process.communicate())
+    _, late = await asyncio.wait([saying], timeout=within)
+    if late:
+        process.kill()
+    said = (await saying)[0].decode()
+    assert not late, f"not at its end within {within} s; it said:\n{said}"
+    assert process.returncode == 0, said
+    return said
+
+
 async def test_the_example_of_an_embedding_platform_runs(
     embedded_server: embedded.Server, tmp_path: Path
 ) -> None:
     surroundings = {
         **os.environ,
+        "PYTHONUNBUFFERED": "1",
         "TEMPORAL_ADDRESS": embedded_server.address,
         "DUOLOGUE_DATA_DIR": str(tmp_path),
         "DUOLOGUE_LOG_FORMAT": "json",
     }
     example = Path(__file__).parents[2] / "examples/embedding/host.py"
-    run = await asyncio.create_subprocess_exec(
-        sys.executable, str(example), env=surroundings, cwd=tmp_path, stdout=PIPE, stderr=STDOUT
-    )
-    said, _ = await asyncio.wait_for(run.communicate(), 100)
-    assert b"is enrolling. B reads: ['when the phone rings at dinner']" in said, said.decode()
+    said = await said_by(sys.executable, str(example), env=surroundings, cwd=tmp_path)
+    assert "is enrolling. B reads: ['when the phone rings at dinner']" in said, said
+    assert "is over: cancelled" in said, said
 
 
 async def test_what_a_platforms_codec_would_choke_on_does_not_stall_a_programme(
