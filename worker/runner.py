@@ -95,9 +95,12 @@ class Guarded(WorkflowInstance):
     - commands that no task has taken yet, at the time of the task before. A replay takes them at another time.
     - the two events of a task that the server then drops, because the update in it was refused. The SDK goes on to
       count them as seen, and skips as many of the next task's events: a signal among them is lost.
+    - what another worker is taking, which may die before it has done so. Then the server gives it to a later task.
 
     So that reading is given up. It costs the query its answer, and the client asks again; nothing is left in the
-    history, and the SDK reads the workflow anew.
+    history, and the SDK reads the workflow anew. The last kind looks like a task of this worker's own, when it has
+    just caught up; only the next task proves that it was. And where a doubt has held for long enough the query is
+    answered, but no task is taken on that reading any more.
     """
 
     def __init__(self, workflow: WorkflowInstance) -> None:
@@ -106,6 +109,12 @@ class Guarded(WorkflowInstance):
         """Of the last task that came here, and of the history then."""
         self._dropped = False
         """Whether the server is likely to have dropped that task."""
+        self._replaying = False
+        """Whether that task was taken before, by this worker or another."""
+        self._unproven = False
+        """Whether it is the first that was not, after others that were."""
+        self._spoilt = False
+        """Whether a query was answered from a doubtful reading."""
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Let the workflow take what has come, or refuse it."""
@@ -115,13 +124,20 @@ class Guarded(WorkflowInstance):
         time, length = act.timestamp.ToNanoseconds(), act.history_length
         if "query_workflow" in kinds:
             by_itself = any(job.query_workflow.query_id == _BY_ITSELF for job in act.jobs)
-            doubtful = time != self._time or (self._dropped and length == self._length)
-            if by_itself and doubtful and _doubts.holds(act.run_id, time):
-                return _given_up(act)
+            dropped = self._dropped and length == self._length
+            if by_itself and (time != self._time or dropped or self._unproven):
+                if _doubts.holds(act.run_id, time):
+                    return _given_up(act)
+                self._spoilt = True
             return self._workflow.activate(act)
-        if not act.is_replaying and time == self._time and length > self._length:
+        if self._spoilt or (not act.is_replaying and time == self._time and length > self._length):
             return _given_up(act)
         completion = self._workflow.activate(act)
+        if act.is_replaying:
+            self._unproven = False
+        elif time != self._time:
+            self._unproven = self._replaying
+        self._replaying = act.is_replaying
         self._time, self._length = time, length
         self._dropped = kinds == {"do_update"} and all(
             command.update_response.HasField("rejected") for command in completion.successful.commands
