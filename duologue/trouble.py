@@ -102,7 +102,10 @@ class PlainWords(UserWarning):
 
 
 class Stuck(DuologueError):
-    """A workflow task of the programme fails, for a defect of ours; nothing is lost, and it goes on once repaired."""
+    """A workflow task of the programme fails time and again: workers that die of it, or a defect of ours.
+
+    Nothing is lost, and it goes on once repaired.
+    """
 
 
 @contextmanager
@@ -145,7 +148,7 @@ def passes(error: RPCError | temporal.WorkflowQueryFailedError) -> bool:
     """Whether a query that met `error` may be answered the next time."""
     if isinstance(error, temporal.WorkflowQueryFailedError):
         return error.message == NO_TASK
-    return error.status in WAITING and "in failed state" not in error.message
+    return error.status in WAITING
 
 
 def service(error: RPCError, namespace: str, programme: str = "") -> DuologueError:
