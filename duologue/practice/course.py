@@ -252,20 +252,18 @@ def dialogue_moved(ledger: Ledger, session: Session) -> None:
     dialogue = session.dialogue
     if dialogue is None or dialogue.outcome is None:
         return
-    if dialogue.outcome == "done":
-        _grant(ledger, session, dialogue)
-        if dialogue.deferred:
-            _defer(ledger, session, dialogue)
-        if session.part + 1 < len(session.kinds):
-            kinds = _kinds_now(ledger.state, session)
-            ledger.emit(e.PartBegan(at=ledger.now, session=session.number, kinds=kinds))
-            return
+    if dialogue.outcome == "done" and session.part + 1 < len(session.kinds):
+        _keep_agreed(ledger, session)
+        kinds = _kinds_now(ledger.state, session)
+        ledger.emit(e.PartBegan(at=ledger.now, session=session.number, kinds=kinds))
+        return
     void(ledger, session.number)
     close(ledger, session, dialogue.outcome)
 
 
 def close(ledger: Ledger, session: Session, outcome: Outcome) -> None:
     """A session is over; what comes next is booked."""
+    _keep_agreed(ledger, session)
     ledger.emit(e.SessionEnded(at=ledger.now, session=session.number, outcome=outcome))
     if session.item.midpoint and outcome in ("done", "stopped"):
         for person in PARTNERS:
@@ -278,6 +276,14 @@ def let_go(ledger: Ledger, session: Session, outcome: Literal["lapsed", "cancell
     undone, shown = void(ledger, session.number), session.with_(start=session.start or session.invited)
     clear_calendars(ledger, outcome, "", [shown], undone)
     close(ledger, session, outcome)
+
+
+def _keep_agreed(ledger: Ledger, session: Session) -> None:
+    """What the two have agreed in a dialogue holds, however it ends: gifts, and a half left for another day."""
+    if session.dialogue is not None:
+        _grant(ledger, session, session.dialogue)
+        if session.dialogue.deferred:
+            _defer(ledger, session, session.dialogue)
 
 
 def _grant(ledger: Ledger, session: Session, dialogue: Dialogue) -> None:
@@ -324,6 +330,7 @@ def pause(
     news, invited = _news_to_both(ledger.state, until), invited_to(ledger.state)
     undone = void(ledger) if news else []
     for session in (s for s in ledger.state.sessions if s.origin == "asked"):
+        _keep_agreed(ledger, session)
         ledger.emit(e.SessionEnded(at=ledger.now, session=session.number, outcome="cancelled"))
     about = f"p{ledger.state.seq}"
     ledger.emit(e.PauseBegan(at=ledger.now, until=until, for_decision=for_decision, concern=concern))

@@ -259,6 +259,14 @@ def test_a_deferred_half_is_booked_as_its_own_session_and_held() -> None:
     assert [s.number for s in play.state.sessions] == [regular.number]
 
 
+def test_a_deferred_half_is_booked_even_if_the_closing_is_stopped() -> None:
+    play = practising("full", "mirroring").hold(stop_before="switch")
+    play.turn("b", "defer_switch")
+    play.turn("a", "stop")
+    assert play.state.counts == {"stopped": 1}
+    assert [s.origin for s in play.state.sessions] == ["deferred", "curriculum"]
+
+
 def test_a_programme_is_complete_only_when_its_last_other_half_is_held() -> None:
     play = practising("full").hold(defer=True)
     assert play.stage() == "practising"
@@ -401,11 +409,28 @@ def test_a_review_follows_up_what_is_still_open() -> None:
     assert play.asked("followup") == ["a", "b"]
 
 
-def test_a_request_of_a_dialogue_that_is_stopped_is_not_granted() -> None:
+def test_a_gift_holds_even_if_the_dialogue_is_stopped_afterwards() -> None:
     play = practising("request", "full").hold(stop_before="switch")
     play.turn("b", "stop")
-    assert play.state.requests == ()
+    assert [(r.asked_by, r.status) for r in play.state.requests] == [("a", "open")]
     assert play.state.counts == {"stopped": 1}
+
+
+def test_a_request_that_was_not_chosen_before_a_stop_is_not_granted() -> None:
+    play = practising("request", "full").hold(stop_before="gift")
+    play.turn("b", "stop")
+    assert play.state.requests == ()
+
+
+def test_a_gift_holds_if_a_dialogue_between_the_booked_ones_lapses_or_is_paused() -> None:
+    for lapses in (True, False):
+        play = practising("full", "full").hold().later(days=1)
+        play.send("ask_dialogue", "a", kind="request")
+        play.send("reply", "b", question=play.open_question("b", "dialogue_request"), answer="now")
+        play.hold(stop_before="switch")
+        play.later(hours=3) if lapses else play.send("pause", "a")
+        assert play.state.counts == {"done": 1, "lapsed" if lapses else "cancelled": 1}
+        assert [r.asked_by for r in play.state.requests] == ["a"]
 
 
 def test_a_follow_up_waits_while_the_programme_is_paused() -> None:
