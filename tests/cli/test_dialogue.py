@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Terminal, python
-from tests.support.programmes import until
+from tests.support.programmes import quiet_hours_away, until
 
 ASIDE = {"hold_on", "time_out", "stop", "extend", "defer_switch"}
 WORDLESS = {"ready", "confirm", "no_more", "switch"}
@@ -147,10 +147,11 @@ async def test_a_booked_session_is_moved_to_one_of_the_times_that_are_shown(onli
 
 
 async def test_every_other_verb_reaches_the_programme(online: Terminal) -> None:
-    programme = await enrolled(online)
+    programme, away = await enrolled(online), quiet_hours_away()
+    quiet = f"{away.start}-{away.end}"
     sent = [
         ("note", "--by", "a", "a note", "--shared"),
-        ("adjust", "--by", "b", "--quiet", "23:00-06:00", "--opt-in", "story=yes", "--zone", "Europe/Lisbon"),
+        ("adjust", "--by", "b", "--quiet", quiet, "--opt-in", "story=yes", "--zone", "Europe/Lisbon"),
         ("reschedule", "--by", "a", "1", "--at", "5h"),
         ("pause", "--by", "b", "--until", "3d", "--reason", "away"),
         ("resume", "--by", "b"),

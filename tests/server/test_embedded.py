@@ -231,6 +231,8 @@ from typing import Any
 from duologue.worker import embedded
 from duologue.worker.settings import Settings
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # by some who run tests in the background it is ignored
+
 async def main():
     settings = Settings.load(data_dir=Path({str(settings.data_dir)!r}), server_port={settings.server_port})
     async with embedded.running(settings, headless=True) as server:

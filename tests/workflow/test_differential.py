@@ -25,7 +25,16 @@ from duologue.practice.messages import COMMANDS, Command, Receipt
 from duologue.practice.plan import Plan
 from duologue.practice.state import State
 from duologue.practice.values import By
-from tests.support.programmes import Desk, a_plan, agreed, client_of, history, proved, working
+from tests.support.programmes import (
+    Desk,
+    a_plan,
+    agreed,
+    client_of,
+    history,
+    proved,
+    quiet_hours_away,
+    working,
+)
 from tests.support.world import (
     Offers,
     Sent,
@@ -145,9 +154,7 @@ class Storm:
 
     def made(self, name: str, by: By, fields: dict[str, Any]) -> Command:
         if fields.get("quiet"):
-            # Hours away wherever they live: what is held until then would keep a programme from its end.
-            later = datetime.now(UTC) + timedelta(hours=9)
-            fields = {"quiet": {"start": f"{later:%H}:00", "end": f"{later + timedelta(hours=1):%H}:00"}}
+            fields = {"quiet": quiet_hours_away().model_dump()}
         dated = {} if self.chance.random() < 0.5 else {"sent_at": None}
         command = make(name, by, **{**fields, **dated})
         self.sent.append(command)
