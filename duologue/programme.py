@@ -228,14 +228,16 @@ class Programme:
                 if time.monotonic() + wait >= deadline or not trouble.passes(error):
                     raise await self._unanswered(by, name, error) from error
             await asyncio.sleep(wait)
-            wait *= 2
+            wait = min(wait * 2, 1)
 
     async def _unanswered(
         self, by: By, name: str, error: RPCError | temporal.WorkflowQueryFailedError
     ) -> DuologueError:
         """Why a query has no answer."""
-        if isinstance(error, temporal.WorkflowQueryFailedError):
+        if isinstance(error, temporal.WorkflowQueryFailedError) and not trouble.passes(error):
             return DuologueError(f"programme '{self.id}' cannot answer '{name}': {error}")
+        if isinstance(error, temporal.WorkflowQueryFailedError):
+            return Unreachable(f"programme '{self.id}' did not answer: {error}")
         if "in failed state" in error.message:
             return Stuck(f"programme '{self.id}' is stuck in a failing workflow task; see the worker's log")
         if error.status in (*trouble.WAITING, RPCStatusCode.CANCELLED):

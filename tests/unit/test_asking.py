@@ -49,7 +49,8 @@ async def test_what_passes_is_waited_for(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"), [(FAILING, Stuck), (NOBODY, Unreachable), (OTHERWISE, DuologueError)]
+    ("error", "said"),
+    [(FAILING, Stuck), (NOBODY, Unreachable), (BETWEEN, Unreachable), (OTHERWISE, DuologueError)],
 )
 async def test_what_does_not_pass_is_said(error: Exception, said: type[DuologueError]) -> None:
     with pytest.raises(said):
