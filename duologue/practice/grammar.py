@@ -233,8 +233,7 @@ def check(dialogue: Dialogue, turn: Turn, *, wordless: bool = False) -> None:
         raise NotAllowed("out_of_turn", f"'{turn.act}' does not fit here now")
     if turn.act in (Act.WRITE, Act.REQUEST) and turn.words is None and not wordless:
         raise NotAllowed("malformed", f"'{turn.act}' needs words")
-    # A topic or a line stays in state for days or weeks.
-    if turn.act in (Act.FRAME, Act.WRITE, Act.REQUEST) and turn.words and turn.words.size > LINE_BYTES:
+    if _stays(dialogue, turn.act) and turn.words and turn.words.size > LINE_BYTES:
         raise NotAllowed("malformed", f"'{turn.act}' takes at most {LINE_BYTES} bytes; say it in fewer words")
     if turn.act == Act.REQUEST and turn.within_days is None:
         raise NotAllowed("malformed", "a request is limited in time: say in how many days ('within_days')")
@@ -249,6 +248,13 @@ def check(dialogue: Dialogue, turn: Turn, *, wordless: bool = False) -> None:
         raise NotAllowed("unknown_line", "choose among the line numbers that 'view' shows, each once")
     if turn.act == Act.CHOOSE and len(turn.lines) != 1:
         raise NotAllowed("malformed", "'choose' names one line")
+
+
+def _stays(dialogue: Dialogue, act: Act) -> bool:
+    """Whether the words of an act stay in state for days or weeks, as a topic or a line, or put one of them right."""
+    movement = current(dialogue)
+    corrects = act == Act.CORRECT and (movement.says == Act.FRAME or movement.lines)
+    return act in (Act.FRAME, Act.WRITE, Act.REQUEST) or corrects
 
 
 def take(dialogue: Dialogue, turn: Turn) -> Dialogue:
@@ -321,7 +327,7 @@ def _after_spoken(dialogue: Dialogue, turn: Turn) -> Dialogue:
             return dialogue.with_(step="check", mirrored=turn.words)
         case Act.CORRECT:
             back = "mirror" if movement.mirrored else "say"
-            return dialogue.with_(step=back, said=turn.words or dialogue.said)
+            return _put_right(dialogue, movement, turn).with_(step=back, said=turn.words or dialogue.said)
         case Act.CONFIRM:
             if dialogue.held in ("more", "say"):
                 return dialogue.with_(step=dialogue.held, held=None)
@@ -345,6 +351,16 @@ def _say(dialogue: Dialogue, movement: Movement, turn: Turn) -> Dialogue:
     if movement.mirrored:
         return dialogue.with_(step="mirror")
     return dialogue.with_(step="check") if movement.checked else _said_all(dialogue, movement)
+
+
+def _put_right(dialogue: Dialogue, movement: Movement, turn: Turn) -> Dialogue:
+    """What stays of a saying, its topic or its line, is what the sender has put it right to."""
+    if turn.words and movement.says == Act.FRAME:
+        return dialogue.with_(topic=turn.words)
+    if turn.words and movement.lines:
+        *before, last = dialogue.lines
+        return dialogue.with_(lines=(*before, last.with_(words=turn.words)))
+    return dialogue
 
 
 def _said_all(dialogue: Dialogue, movement: Movement) -> Dialogue:

@@ -149,6 +149,16 @@ def test_a_correction_without_words_leaves_what_was_said() -> None:
     assert dialogue.said == Words(text="send")
 
 
+def test_a_frame_that_is_corrected_names_the_topic_of_both_halves() -> None:
+    framed = scene(opened("full"), "a frame, b mirror")
+    framed = act(framed, "a", "correct", words=Words(text="what I mean"))
+    assert framed.topic == Words(text="what I mean")
+    framed = scene(framed, "b mirror, a confirm")
+    assert (framed.topic, grammar.other_half(framed).topic) == (Words(text="what I mean"),) * 2
+    sent = act(scene(framed, "a send, b mirror"), "a", "correct", words=Words(text="something else"))
+    assert sent.topic == Words(text="what I mean")
+
+
 def test_a_summary_that_is_corrected_is_summarised_again() -> None:
     dialogue = scene(opened("full"), FRAMED, SENT, "a no_more, b summarise, a correct")
     assert where(dialogue) == ("summary", "say")
@@ -231,13 +241,25 @@ def test_an_act_out_of_turn_or_from_the_wrong_role_is_refused(
     assert refusal(scene(opened("full"), told), by, name) == reason
 
 
-def test_what_an_act_carries_is_checked() -> None:
-    sending = scene(opened("request"), "a frame, b mirror, a confirm")
-    asking = scene(
-        sending,
+def asking_for() -> Dialogue:
+    return scene(
+        opened("request"),
+        FRAMED,
         *["a send, b mirror, a confirm"] * 2,
         "b summarise, a confirm, b validate, b empathise, a confirm",
     )
+
+
+def test_a_correction_of_what_stays_is_bounded_like_that() -> None:
+    long = Words(text="x" * (LINE_BYTES + 1))
+    framed = scene(opened("full"), "a frame, b mirror")
+    assert refusal(framed, "a", "correct", words=long) == "malformed"
+    assert refusal(scene(asking_for(), "a request, b mirror"), "a", "correct", words=long) == "malformed"
+    act(scene(framed, "a confirm, a send, b mirror"), "a", "correct", words=long)
+
+
+def test_what_an_act_carries_is_checked() -> None:
+    asking = asking_for()
     assert asking.movement == "requests"
     assert refusal(asking, "a", "request", words=None) == "malformed"
     assert refusal(asking, "a", "request", within_days=None) == "malformed"
@@ -373,14 +395,7 @@ def test_one_exit_each_is_named() -> None:
 
 
 def wishes() -> Dialogue:
-    return scene(
-        opened("request"),
-        FRAMED,
-        exchanges(2),
-        "b summarise, a confirm, b validate, b empathise, a confirm",
-        *["a request, b mirror, a confirm"] * 2,
-        "a no_more",
-    )
+    return scene(asking_for(), *["a request, b mirror, a confirm"] * 2, "a no_more")
 
 
 def test_the_receiver_chooses_one_request_freely() -> None:
@@ -392,6 +407,23 @@ def test_the_receiver_chooses_one_request_freely() -> None:
     assert refusal(dialogue, "b", "choose") == "malformed"
     chosen = act(dialogue, "b", "choose", lines=(2,))
     assert (chosen.chosen, chosen.movement) == ((2,), "switch")
+
+
+def test_a_request_that_is_corrected_is_chosen_as_it_is_meant() -> None:
+    asked = act(asking_for(), "a", "request", words=Words(text="call me daily"))
+    asked = scene(asked, "b mirror")
+    asked = act(asked, "a", "correct", words=Words(text="call me twice a week"))
+    asked = scene(asked, "b mirror")
+    asked = act(asked, "a", "correct", words=None)  # the mirror was wrong, not what was said
+    asked = scene(asked, "b mirror, a confirm, a no_more")
+    [line] = grammar.visible(asked, "b")
+    assert (line.number, line.words, line.within_days) == (1, Words(text="call me twice a week"), 7)
+
+
+def test_after_a_hold_the_request_said_last_is_put_right() -> None:
+    asked = scene(asking_for(), *["a request, b mirror, a confirm"] * 2, "b hold_on, b mirror")
+    asked = act(asked, "a", "correct", words=Words(text="meant"))
+    assert [line.words for line in asked.lines] == [Words(text="request"), Words(text="meant")]
 
 
 def test_the_receiver_may_decline_all_requests() -> None:
