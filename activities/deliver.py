@@ -47,8 +47,26 @@ async def deliver(message: Message, post: Post, now: Clock = utc_now, keys: Keys
         return answered or late if late else await discreetly(message, send, post.pace)
     if late is not None:
         return late
-    # What the server gives an attempt, less some for the way there and back.
-    return await send(info.attempt, (info.start_to_close_timeout or timedelta(minutes=1)) * 0.9)
+    try:
+        # What the server gives an attempt, less some for the way there and back.
+        return await send(info.attempt, (info.start_to_close_timeout or timedelta(minutes=1)) * 0.9)
+    except TryAgain as raised:
+        if raised.next_retry_delay is None:
+            raise
+        asked_for, trouble = raised.next_retry_delay, raised.trouble
+    # What a provider asks for replaces the server's growing pauses; less than those would be an attempt a second for as
+    # long as the trouble lasts.
+    raise TryAgain(max(asked_for, _own_pause(info)), trouble)
+
+
+def _own_pause(info: activity.Info) -> timedelta:
+    """How long the server would wait by itself after this attempt."""
+    policy = info.retry_policy
+    if policy is None:
+        return timedelta(0)
+    longest = policy.maximum_interval or 100 * policy.initial_interval
+    # Bounded, since a power soon grows beyond what a number can hold; by then the longest has been reached.
+    return min(policy.initial_interval * policy.backoff_coefficient ** min(info.attempt - 1, 30), longest)
 
 
 async def _sent(

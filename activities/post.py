@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
+from temporalio import activity
 
 from duologue.activities.channels import Channel, ConsoleChannel, TryAgain, Undeliverable
 from duologue.activities.contacts import Contacts, ContactsError, Everyone
@@ -146,7 +147,20 @@ class Post:
             channel=to.channel,
             reason=failure.reason if isinstance(failure, Undeliverable) else failure.trouble,
             for_good=isinstance(failure, Undeliverable),
-            key=message.key,
             attempt=attempt,
+            **_which(message),
         )
         return failure
+
+
+def _which(message: Message) -> dict[str, str]:
+    """Which message it was, for a log that ops read.
+
+    A key names one of the two, and some messages go only to who was absent or has not answered; a hash of it would be
+    guessed at once. So a partner's message is named as the Web UI names it, where keys say who may open it.
+    """
+    if message.scope == "ops":
+        return {"key": message.key}
+    return {"programme": message.programme} | (
+        {"activity": activity.info().activity_id} if activity.in_activity() else {}
+    )

@@ -47,7 +47,7 @@ ATTRIBUTE_KEYS: dict[str, SearchAttributeKey[Any]] = {
 """The search attributes by name; a namespace must have them all before a start."""
 
 _RESOLVE_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=10))
-_DELIVER_RETRY = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=30))
+DELIVER_RETRY = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=30))
 
 _ASK_AGAIN = timedelta(minutes=1)
 """After which the calendar is asked again, should it have failed for good."""
@@ -295,7 +295,7 @@ class PracticeProgramme:
             task_queue=taken_over.task_queue if taken_over else None,
             start_to_close_timeout=timedelta(minutes=1),
             schedule_to_close_timeout=max(until - workflow.now(), timedelta(minutes=1)),
-            retry_policy=_DELIVER_RETRY,
+            retry_policy=DELIVER_RETRY,
             # Once called off there is no further attempt; but one that is being made says whether it has delivered.
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=views.summary(message),

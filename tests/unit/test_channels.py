@@ -43,10 +43,12 @@ from duologue.activities.hush import hushed
 from duologue.practice import texts
 from duologue.practice.asks import Delivered, Message, To
 from duologue.practice.texts import MessageText
+from duologue.practice.values import parse_span
 from duologue.vault import LocalKeys
 from duologue.worker.delivery import post_of
 from duologue.worker.errors import SettingsError
 from duologue.worker.settings import Settings
+from duologue.workflows.programme import DELIVER_RETRY
 from tests.support.paces import BRIEF
 
 # What Apprise brings along for signed mail.
@@ -113,7 +115,11 @@ def post(*channels: Channel, **given: Any) -> Post:
 async def deliver(by: Post, attempt: int = 1, message: Message = MESSAGE, seconds: float = 60) -> Delivered:
     environment = ActivityEnvironment()
     environment.info = replace(
-        environment.info, attempt=attempt, start_to_close_timeout=timedelta(seconds=seconds)
+        environment.info,
+        attempt=attempt,
+        start_to_close_timeout=timedelta(seconds=seconds),
+        retry_policy=DELIVER_RETRY,
+        activity_id="17",
     )
     delivered: Delivered = await environment.run(
         Activities(by, now=lambda: datetime(2027, 1, 3, 18, tzinfo=UTC)).deliver, message
@@ -162,9 +168,29 @@ async def test_while_all_are_in_trouble_it_is_tried_again_and_never_given_up_her
     minute, hour = timedelta(minutes=1), timedelta(hours=1)
     by = post(Scripted("first", TryAgain(hour)), Scripted("second", TryAgain(minute, "busy")), patience=1)
     with pytest.raises(TryAgain, match="busy") as failed:
-        await deliver(by, 50)
+        await deliver(by, 5)
     assert failed.value.next_retry_delay == minute
     assert not failed.value.non_retryable
+
+
+@pytest.mark.parametrize(
+    ("attempt", "asked_for", "waited"),
+    [
+        (1, "1s", "2s"),
+        (4, "1s", "16s"),
+        (4, "1min", "1min"),
+        (100_000, "10min", "30min"),
+        (4, None, None),
+    ],
+)
+async def test_nobody_has_it_tried_faster_than_the_server_would_by_itself(
+    attempt: int, asked_for: str | None, waited: str | None
+) -> None:
+    """Else an endpoint that asks for a second again and again would have it tried every second, for two days."""
+    by = post(Scripted("first", TryAgain(parse_span(asked_for) if asked_for else None, "busy")))
+    with pytest.raises(TryAgain, match="busy") as failed:
+        await deliver(by, attempt)
+    assert failed.value.next_retry_delay == (parse_span(waited) if waited else None)
 
 
 async def test_when_none_will_ever_take_it_that_is_on_the_record() -> None:
@@ -215,10 +241,26 @@ async def test_a_failure_is_logged_in_our_words() -> None:
         "channel": "first",
         "reason": "failed",
         "for_good": False,
-        "key": MESSAGE.key,
+        "programme": MESSAGE.programme,
+        "activity": "17",
         "attempt": 1,
         "error": "RuntimeError",
     }
+
+
+async def test_ops_read_in_no_line_to_whom_of_the_two_something_could_not_be_sent() -> None:
+    """Some messages go to one of them only: to who was absent, or has not answered."""
+
+    async def logged(to: To) -> list[Any]:
+        key = f"c.1:s1.2:still_on:{to}:1"
+        message = MESSAGE.with_(key=key, to=to, ref=f"person-{to}", template="second_miss")
+        with structlog.testing.capture_logs() as lines, pytest.raises(TryAgain):
+            await deliver(post(Scripted("first", TryAgain())), message=message)
+        return lines
+
+    assert await logged("a") == await logged("b")
+    [to_staff] = await logged("facilitator")
+    assert to_staff["key"] == "c.1:s1.2:still_on:facilitator:1"
 
 
 def test_a_trouble_is_one_of_ours() -> None:
