@@ -20,7 +20,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from duologue.client import Client as Programmes
 from duologue.client import DuologueError, workflow_id
 from duologue.codec import KeyNotAtHand
-from duologue.vault import Kept, Vault, VaultError
+from duologue.trouble import WAITING
+from duologue.vault import Kept, Vault
+from duologue.workflows.programme import WORKFLOW
 
 EVERY = timedelta(hours=1)
 """How often a worker looks."""
@@ -29,43 +31,62 @@ _log = structlog.get_logger("duologue.worker")
 
 
 async def sweep(client: Client, vault: Vault) -> tuple[str, ...]:
-    """Forget every couple whose time has come; answers with their programmes. Raises `VaultError`, `RPCError`."""
+    """Forget every couple whose time has come; answers with their programmes.
+
+    Trouble with one couple is logged and keeps nobody else from being forgotten. Raises `VaultError`, and `RPCError`
+    while the service cannot be asked at all.
+    """
     for couple in await vault.kept():
-        if couple.ended is None:
+        async with _going_on(couple):
             await _look(client, vault, couple)
     forgotten = []
     for couple in await vault.due():
-        found = await _described(client, couple)
-        if found is not None and _closed(found) is None:
-            # It was reset since, and runs again.
-            await vault.ended(couple.programme, None, couple.forget_after)
-            continue
-        await vault.forget(couple.programme)
-        forgotten.append(couple.programme)
+        async with _going_on(couple):
+            found = await _described(client, couple)
+            if found is not None and _closed(found) != couple.ended:
+                # It was reset since, and what came of it is not noted yet.
+                continue
+            await vault.forget(couple.programme)
+            forgotten.append(couple.programme)
+    await vault.tidy()
     return tuple(forgotten)
 
 
+@asynccontextmanager
+async def _going_on(couple: Kept) -> AsyncIterator[None]:
+    """Log what goes wrong with one couple, and go on with the next."""
+    try:
+        yield
+    except RPCError as error:
+        if error.status in WAITING:
+            raise
+        _log.warning("forgetting put off", programme=couple.programme, reason=error.status.name)
+    except Exception as error:  # noqa: BLE001 - whatever it is: its own text might quote what it could not read
+        _log.warning("forgetting put off", programme=couple.programme, reason=type(error).__name__)
+
+
 async def _look(client: Client, vault: Vault, couple: Kept) -> None:
-    """Note in the vault that a couple's programme has ended, if it has.
+    """Note in the vault that a couple's programme has ended, if it has; also anew, since it may have been reset.
 
     Not where the service has no record of it: it may be that of another service, or was never started.
     """
     found = await _described(client, couple)
-    if found is None and couple.forget_after is not None:
-        _log.warning("programme to be forgotten not found", programme=couple.programme)
-    ended = None if found is None else _closed(found)
-    if ended is None:
+    if found is None:
+        if couple.ended is None and couple.forget_after is not None:
+            _log.warning("programme to be forgotten not found", programme=couple.programme)
+        return
+    ended = _closed(found)
+    if ended == couple.ended:
         return
     after = couple.forget_after
-    try:
-        after = (await Programmes(client).programme(couple.programme).policy()).forget_after
-    except KeyNotAtHand as error:
-        # It comes back. To go by what the vault was told at the start would be to guess.
-        _log.warning("forgetting put off", programme=couple.programme, reason=error.what)
-        return
-    except DuologueError:
-        # Only where the history is none of ours: then what the vault was told counts.
-        _log.warning("policy of an ended programme not found", programme=couple.programme)
+    if ended is not None and found.workflow_type == WORKFLOW:
+        try:
+            after = (await Programmes(client).programme(couple.programme).policy()).forget_after
+        except DuologueError as error:
+            # To go by what the vault was told at the start would be to guess, and cannot be undone.
+            reason = error.what if isinstance(error, KeyNotAtHand) else type(error).__name__
+            _log.warning("forgetting put off", programme=couple.programme, reason=reason)
+            return
     await vault.ended(couple.programme, ended, after)
 
 
@@ -79,9 +100,13 @@ async def _described(client: Client, couple: Kept) -> WorkflowExecutionDescripti
 
 
 def _closed(found: WorkflowExecutionDescription) -> datetime | None:
-    """When it ended; None while it runs."""
+    """When it ended, to the second, as the vault notes it; None while it runs."""
     running = found.status == WorkflowExecutionStatus.RUNNING
-    return None if running or found.close_time is None else found.close_time.astimezone(UTC)
+    return (
+        None
+        if running or found.close_time is None
+        else found.close_time.astimezone(UTC).replace(microsecond=0)
+    )
 
 
 @asynccontextmanager
@@ -93,10 +118,10 @@ async def sweeping(client: Client, vault: Vault, every: timedelta = EVERY) -> As
             try:
                 for programme in await sweep(client, vault):
                     _log.info("couple forgotten", programme=programme)
-            except VaultError as error:
-                _log.warning("forgetting put off", reason=type(error).__name__)
             except RPCError as error:
                 _log.warning("forgetting put off", reason=error.status.name)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may do better
+                _log.warning("forgetting put off", reason=type(error).__name__)
             await asyncio.sleep(every.total_seconds())
 
     task = asyncio.create_task(look())

@@ -307,11 +307,15 @@ class _Run:
         return await self._asked(scheduled), given
 
     async def _asked(self, scheduled: int) -> Resolve | Message:
-        activity = self._by_id[scheduled].activity_task_scheduled_event_attributes
-        asked = (await _opened(activity.input, self._codec))[0].data
-        if activity.activity_type.name == RESOLVE:
-            return Resolve.model_validate_json(asked)
-        return Message.model_validate_json(asked)
+        try:
+            activity = self._by_id[scheduled].activity_task_scheduled_event_attributes
+            asked = (await _opened(activity.input, self._codec))[0].data
+            if activity.activity_type.name == RESOLVE:
+                return Resolve.model_validate_json(asked)
+            return Message.model_validate_json(asked)
+        except (KeyError, IndexError, ValidationError):
+            # Not chained: what cannot be read would be quoted.
+            raise NotDerivable("what an activity was asked cannot be read; was it a newer worker?") from None
 
 
 def _asked_of_the_world(state: State) -> set[str]:

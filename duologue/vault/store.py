@@ -55,6 +55,7 @@ class Vault:
         self._database = database
         self._keys = keys
         self._now = now
+        self._untidy = False
 
     @classmethod
     def at(cls, url: str, keys: KeyEncryption, now: Clock = utc_now) -> Self:
@@ -76,7 +77,8 @@ class Vault:
     async def add(self, programme: str, forget_after: timedelta | None = None) -> None:
         """Take a couple in, with new keys. A repeat changes no key; it takes over `forget_after` if that is given.
 
-        Raises `Forgotten`: what was forgotten does not come back under the same id.
+        Not once the end is noted: then what the policy said at the end counts, and a start that comes to nothing
+        changes nothing. Raises `Forgotten`: what was forgotten does not come back under the same id.
         """
         after = _seconds(forget_after)
 
@@ -90,7 +92,8 @@ class Vault:
             if new:
                 db.execute(KEYS.insert(), wrapped)
             elif after is not None:
-                db.execute(update(COUPLES).where(_is(programme)).values(forget_after=after))
+                running = COUPLES.c.ended.is_(None)
+                db.execute(update(COUPLES).where(_is(programme), running).values(forget_after=after))
 
         _check(programme)
         known = await self.knows(programme)
@@ -221,9 +224,15 @@ class Vault:
             return receipt
 
         await self._write(work)
-        await asyncio.to_thread(self._database.sweep)
+        await self._sweep()
         found = await self._read(verified)
         return ForgetReceipt(programme, _instant(found.at), found.keys, found.contacts)
+
+    async def tidy(self) -> None:
+        """Sweep up what a forgetting of before has left in the database's files, if that failed then."""
+        if self._untidy:
+            self._untidy = False
+            await self._sweep()
 
     async def ended(self, programme: str, at: datetime | None, forget_after: timedelta | None = None) -> None:
         """Note that a programme ended at that instant, with what its policy says of forgetting; None: it runs again."""
@@ -311,6 +320,13 @@ class Vault:
 
     async def _write(self, work: Callable[[Connection], _T]) -> _T:
         return await asyncio.to_thread(self._database.run, work, writing=True)
+
+    async def _sweep(self) -> None:
+        try:
+            await asyncio.to_thread(self._database.sweep)
+        except BaseException:
+            self._untidy = True
+            raise
 
     def _new_keys(self, programme: str) -> list[dict[str, object]]:
         """New keys of all kinds, as rows."""

@@ -6,15 +6,19 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client as TemporalClient
+from temporalio.client import WorkflowHandle, WorkflowHistory
+from temporalio.service import RPCError, RPCStatusCode
 
 from duologue.client import Client, Programme, UnknownProgramme, Unsealed
 from duologue.codec import KeyRing
-from duologue.vault import Contact, Forgotten, LocalKeys, Vault
+from duologue.practice.plan import Policy
+from duologue.vault import Contact, Forgotten, Kept, LocalKeys, Vault, VaultAway
 from duologue.vault.reading import FORGOTTEN
-from duologue.worker.forgetting import sweep
+from duologue.worker.forgetting import sweep, sweeping
 from tests.support.programmes import (
     Desk,
     a_plan,
@@ -23,6 +27,7 @@ from tests.support.programmes import (
     enrol,
     history,
     proved,
+    until,
     with_codec,
     working,
 )
@@ -256,6 +261,128 @@ async def test_a_programme_that_was_reset_after_its_end_is_not_forgotten_while_i
         assert [kept.ended for kept in await vault.kept()] == [None]
         await programme.handle.terminate()
         assert await sweep(client.temporal, vault) == (programme.id,)
+
+
+async def test_a_programme_that_was_reset_and_ended_again_is_forgotten_so_long_after_its_last_end(
+    client: Client, vault: Vault, clock: Clock
+) -> None:
+    async with working(client, Desk()):
+        programme = await client.start(a_plan(policy={"forget_after": "30d"}))
+        await programme.overview()
+        await programme.handle.terminate()
+        # As if that had been seen thirty days ago; since then nobody has looked.
+        first = datetime.now(UTC) - timedelta(days=30)
+        await vault.ended(programme.id, first, timedelta(days=30))
+        await reset(programme)
+        await programme.do("adjust", "facilitator", policy={"forget_after": "20d"})
+        await programme.handle.terminate()
+    assert await sweep(client.temporal, vault) == ()
+    (kept,) = await vault.kept()
+    assert kept.ended == (await _closed(programme)).replace(microsecond=0)
+    assert kept.forget_after == timedelta(days=20)
+    clock.ahead = timedelta(days=21)
+    assert await sweep(client.temporal, vault) == (programme.id,)
+
+
+async def _closed(programme: Programme) -> datetime:
+    closed = (await programme.handle.describe()).close_time
+    assert closed is not None
+    return closed
+
+
+async def unavailable(*_: object, **__: object) -> WorkflowHistory:
+    raise RPCError("", RPCStatusCode.UNAVAILABLE, b"")
+
+
+async def test_an_end_is_not_judged_by_a_guess_while_the_service_has_a_hiccup(
+    client: Client, vault: Vault, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(client, Desk()):
+        programme = await client.start(a_plan(policy={"forget_after": "1d"}))
+        await programme.do("adjust", "facilitator", policy={"forget_after": "30d"})
+        await programme.cancel()
+        await programme.result()
+    clock.ahead = timedelta(days=2)
+    with monkeypatch.context() as hiccup:
+        hiccup.setattr(WorkflowHandle, "fetch_history", unavailable)
+        assert await sweep(client.temporal, vault) == ()
+        assert [kept.ended for kept in await vault.kept()] == [None]
+    assert await sweep(client.temporal, vault) == ()
+    assert [kept.forget_after for kept in await vault.kept()] == [timedelta(days=30)]
+
+
+async def test_trouble_with_one_couple_keeps_nobody_else_from_being_forgotten(
+    client: Client, vault: Vault, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(client, Desk()):
+        # They are looked at in this order.
+        odd, plain = [
+            await client.start(a_plan(programme=f"{n}-{uuid4().hex}", policy={"forget_after": "1d"}))
+            for n in ("a", "b")
+        ]
+        for each in (odd, plain):
+            await each.cancel()
+            await each.result()
+
+    async def policy(programme: Programme) -> Policy:
+        if programme.id == odd.id:
+            raise KeyError(WORDS)
+        return await told(programme)
+
+    told = Programme.policy
+    monkeypatch.setattr(Programme, "policy", policy)
+    clock.ahead = timedelta(days=2)
+    with capture_logs() as lines:
+        assert await sweep(client.temporal, vault) == (plain.id,)
+    assert [(line["programme"], line["reason"]) for line in lines] == [(odd.id, "KeyError")]
+    assert WORDS not in str(lines)
+
+
+async def test_looking_goes_on_whatever_a_look_comes_to(
+    client: Client, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def kept() -> tuple[Kept, ...]:
+        nonlocal looks
+        looks += 1
+        raise ValueError(WORDS)
+
+    async def again() -> bool:
+        return looks > 1
+
+    monkeypatch.setattr(vault, "kept", kept)
+    with capture_logs() as lines:
+        async with sweeping(client.temporal, vault, timedelta(milliseconds=1)):
+            await until(again, "another look")
+    assert {line["reason"] for line in lines} == {"ValueError"}
+
+
+async def test_what_could_not_be_swept_up_is_swept_up_by_a_later_look(
+    client: Client, vault: Vault, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(client, Desk()):
+        programme = await client.start(a_plan(policy={"forget_after": "1d"}))
+        await programme.cancel()
+        await programme.result()
+    clock.ahead = timedelta(days=2)
+    swept, works = 0, False
+
+    def sweep_up() -> None:
+        nonlocal swept
+        if not works:
+            raise VaultAway("The vault is in use.", "Later.")
+        swept += 1
+
+    monkeypatch.setattr(vault._database, "sweep", sweep_up)
+    with capture_logs() as lines, pytest.raises(VaultAway):
+        await sweep(client.temporal, vault)
+    assert [(line["programme"], line["reason"]) for line in lines] == [(programme.id, "VaultAway")]
+    assert await vault.kept() == ()
+    works = True
+    await sweep(client.temporal, vault)
+    await sweep(client.temporal, vault)
+    assert swept == 1
 
 
 async def test_a_couple_whose_programme_is_not_found_is_left_alone(

@@ -124,6 +124,16 @@ class VaultCase:
         await vault.close()
         assert await vault.key_by_id("c1", first["a"].id) == first["a"]
 
+    async def test_once_an_end_is_noted_no_start_changes_when_they_are_forgotten(self, place: Place) -> None:
+        vault = place.vault()
+        await vault.add("c1", timedelta(days=90))
+        await vault.ended("c1", NOW, timedelta(days=30))
+        await vault.add("c1", timedelta(days=1))
+        assert [kept.until for kept in await vault.kept()] == [NOW + timedelta(days=30)]
+        await vault.ended("c1", None, timedelta(days=30))
+        await vault.add("c1", timedelta(days=1))
+        assert [kept.forget_after for kept in await vault.kept()] == [timedelta(days=1)]
+
     async def test_many_who_add_a_couple_at_once_have_the_same_keys(self, place: Place) -> None:
         vaults = [place.vault() for _ in range(6)]
         await asyncio.gather(*(v.add("c1") for v in vaults))
