@@ -22,7 +22,7 @@ from pydantic import AwareDatetime
 from duologue.cli import context, errors, output
 from duologue.contract import field_docs
 from duologue.practice.messages import COMMANDS, Command, Receipt, TurnTaken
-from duologue.practice.plan import Policy, QuietHours
+from duologue.practice.plan import PolicyChange, QuietHours
 from duologue.practice.values import By, Words
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ def _form(annotation: Any) -> _Form:  # noqa: ANN401 - the annotation of any fie
         return _Form(str, lambda value: context.instant(value).isoformat(), context.SPANS, "TIME")
     if annotation is timedelta:
         return _Form(str, lambda value: value, "as in 24h or 30min", "SPAN")
-    if annotation is Policy:
-        return _Form(str, _policy, "a file with the 'policy' part of a programme file", "FILE")
+    if annotation is PolicyChange:
+        return _Form(str, _policy, "a file with what changes of a 'policy'; all else stays", "FILE")
     if annotation is Words:
         return _Form(str, _words, "'-' reads standard input", "TEXT")
     if annotation is QuietHours:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from pydantic import ValidationError
+
 from duologue.practice import course, grammar, ladder, times
 from duologue.practice import events as e
 from duologue.practice import messages as m
@@ -14,7 +16,7 @@ from duologue.practice.allowing import Refused, allow_practising, allow_time
 from duologue.practice.grammar import Act, Turn
 from duologue.practice.messages import Reason
 from duologue.practice.moments import clashes
-from duologue.practice.plan import OPT_IN, PLAN_BYTES, Item, Policy
+from duologue.practice.plan import OPT_IN, PLAN_BYTES, Item, PolicyChange
 from duologue.practice.shapes import WITHOUT_WORDS
 from duologue.practice.state import (
     CHOICES,
@@ -245,12 +247,16 @@ def _note(ledger: Ledger, command: m.Note) -> None:
         ledger.emit(e.NoteKept(at=ledger.now, note=changed))
 
 
-def _change_policy(ledger: Ledger, policy: Policy) -> None:
+def _change_policy(ledger: Ledger, change: PolicyChange) -> None:
     state = ledger.state
     if any(s.before for s in state.sessions):
         raise Refused(
             Reason.LIMIT, "a session booked before the last change is still to come; change it after that"
         )
+    try:
+        policy = state.policy.changed(change)
+    except ValidationError as error:
+        raise Refused(Reason.MALFORMED, m.told(error, "policy")) from None
     # The one before stays too, for what was booked under it.
     changed = state.plan.with_(policy=policy)
     if len(changed.model_dump_json()) + len(state.policy.model_dump_json()) > PLAN_BYTES:

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from duologue.practice.plan import KindName, Policy, QuietHours
+from duologue.practice.plan import KindName, PolicyChange, QuietHours
 from duologue.practice.shapes import Act
 from duologue.practice.values import (
     WRITTEN,
@@ -193,8 +193,9 @@ class Adjust(_Command):
     share_attendance: bool | None = None
     """As in `consent`; taken back, nothing of it is shown any more."""
     opt_in: Mapping[KindName, bool] = Field(default_factory=dict)
-    policy: Policy | None = None
-    """By a facilitator only: the policy from the next booking on."""
+    policy: PolicyChange | None = None
+    """By a facilitator only: what of the policy changes. What a session is held under, from the next booking on; all
+    else at once."""
 
     @property
     def names_own(self) -> bool:
@@ -206,9 +207,6 @@ class Adjust(_Command):
     def _changes_something(self) -> Self:
         if not self.names_own and self.policy is None:
             message = "name at least one thing to change"
-            raise ValueError(message)
-        if self.policy is not None and not self.policy.model_fields_set:
-            message = "name at least one number of the policy; all others become the default's"
             raise ValueError(message)
         return self
 
@@ -360,15 +358,18 @@ def parse(name: str, arguments: Sequence[bytes | None]) -> Command | Refusal:
     try:
         return model.model_validate_json(data, strict=True)
     except ValidationError as error:
-        # Only the place and the rule: what was sent may be somebody's words.
-        first, *rest = error.errors(include_url=False, include_input=False)
-        known = first["type"] != "extra_forbidden"
-        where = str(first["loc"][0]) if first["loc"] else "the command"
-        more = f" (and {len(rest)} more)" if rest else ""
-        message = f"{where if known else 'a field'}: {_told(first)}{more}"
-        return Refusal(reason=Reason.MALFORMED, message=message)
+        return Refusal(reason=Reason.MALFORMED, message=told(error))
     except (ValueError, RecursionError):
         return Refusal(reason=Reason.MALFORMED, message="the argument is not readable JSON")
+
+
+def told(error: ValidationError, within: str = "the command") -> str:
+    """What is wrong and where. Only the place and the rule: what was sent may be somebody's words."""
+    first, *rest = error.errors(include_url=False, include_input=False)
+    known = first["type"] != "extra_forbidden"
+    where = str(first["loc"][0]) if first["loc"] else within
+    more = f" (and {len(rest)} more)" if rest else ""
+    return f"{where if known else 'a field'}: {_told(first)}{more}"
 
 
 def _told(error: ErrorDetails) -> str:

@@ -8,9 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from duologue.practice import texts
 from duologue.practice.values import ClockTime, Frozen, Instant, Language, Partner, Ref, Span, ZoneName
@@ -286,8 +294,8 @@ MOST_STEPS = 16
 """The most steps that one miss may set to work."""
 
 
-class Policy(Frozen):
-    """Every number of the practice. Defaults are those of reference/programme.md, "The default ladder"."""
+class Numbers(Frozen):
+    """What a policy may name, each by itself. Defaults are those of reference/programme.md, "The default ladder"."""
 
     enrol_within: Span = _span("14d")
     """Both consent and answer the suitability questions within this, or the programme ends gently."""
@@ -348,6 +356,10 @@ class Policy(Frozen):
     )
     """The steps after the first, second, third … miss in a row; the last rung serves for all that follow."""
 
+
+class Policy(Numbers):
+    """Every number of the practice; what is not named is the default's."""
+
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not timedelta(0) < self.ask_absent_after < self.missed_after < self.window:
@@ -370,6 +382,34 @@ class Policy(Frozen):
             message = "time_out_min is longer than time_out_max"
             raise ValueError(message)
         return self
+
+    def changed(self, change: PolicyChange) -> Policy:
+        """The same policy with what `change` names. Raises `ValidationError` where the whole of it is none."""
+        named = {name: getattr(change, name) for name in change.model_fields_set}
+        return Policy.model_validate({**dict(self), **named})
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
+    schema["minProperties"] = 1
+
+
+class PolicyChange(Numbers):
+    """Some numbers of a policy, at least one; what is not named stays as it is. The whole has to be a policy again."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            message = "name at least one number of the policy; all others stay as they are"
+            raise ValueError(message)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _only_what_is_named(self, serialised: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialised(self).items() if name in self.model_fields_set}
 
 
 class Delivery(Frozen):

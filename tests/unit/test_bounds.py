@@ -290,9 +290,9 @@ def test_whatever_a_state_collects_is_in_that_measure() -> None:
 
 def test_a_changed_policy_and_the_one_before_it_fit_into_the_bound_of_a_plan() -> None:
     play = Play(full_plan())
-    assert play.refused("adjust", "facilitator", policy=full_policy()) == "malformed"
+    assert play.refused("adjust", "facilitator", policy=full_policy().model_dump()) == "malformed"
     play = Play()
-    play.send("adjust", "facilitator", policy=Policy(moves=4))
+    play.send("adjust", "facilitator", policy={"moves": 4})
     before = play.state.policy_before
     assert before is not None
     assert len(play.state.plan.model_dump_json()) + len(before.model_dump_json()) <= PLAN_BYTES

@@ -259,9 +259,7 @@ def test_whoever_has_acknowledged_may_call_the_next_contact_all_the_same() -> No
 
 def test_a_changed_policy_applies_from_the_next_booking() -> None:
     play = Play(a_plan()).enrol()
-    quicker = Policy.model_validate(
-        {"missed_after": "7min", "ladder": [[{"after": "0s", "do": "ask", "text": "check_in"}]]}
-    )
+    quicker = {"missed_after": "7min", "ladder": [[{"after": "0s", "do": "ask", "text": "check_in"}]]}
     assert play.refused("adjust", "a", policy=quicker) == "not_a_participant"
     assert play.refused("adjust", "facilitator", language="de") == "malformed"
     play.send("adjust", "facilitator", policy=quicker)
@@ -275,6 +273,41 @@ def test_a_changed_policy_applies_from_the_next_booking() -> None:
     play.at(EVENING + DAY + timedelta(minutes=7))
     assert play.state.counts == {"missed": 2}
     assert play.asked("check_in") == ["a", "b"]
+
+
+PRIVATE = {"words": "sealed", "tell_reason": False, "forget_after": "30d", "moves": 1}
+
+
+def test_what_a_changed_policy_does_not_name_stays_as_it_is() -> None:
+    play = practising(policy=PRIVATE)
+    before = play.state.policy
+    play.send("adjust", "facilitator", policy={"idle_after": "20min"})
+    assert play.state.policy == before.with_(idle_after=timedelta(minutes=20))
+    [changed] = play.of(e.PolicyChanged)
+    assert changed.policy == play.state.policy, "the event says the whole of it"
+    play.at(EVENING + WEEK)
+    play.send("adjust", "facilitator", policy={"forget_after": None})
+    assert play.state.policy.forget_after is None, "and to name nothing as such is a change"
+    assert (play.state.policy.words, play.state.policy.idle_after) == ("sealed", timedelta(minutes=20))
+
+
+def test_a_change_of_the_policy_is_judged_as_a_whole_with_what_stays() -> None:
+    play = practising(policy={"window": "3h"})
+    outcome = play.try_("adjust", "facilitator", policy={"missed_after": "4h"})
+    assert isinstance(outcome, Refusal)
+    assert outcome.reason == "malformed"
+    assert outcome.message == "policy: ask_absent_after, missed_after and window must rise in that order"
+    play.send("adjust", "facilitator", policy={"missed_after": "2h"})
+
+
+def test_a_change_of_the_policy_travels_as_what_it_names() -> None:
+    sent = {"command_id": "c1", "by": "facilitator", "policy": {"idle_after": "20min"}}
+    command = parse("adjust", [json.dumps(sent).encode()])
+    assert not isinstance(command, Refusal)
+    assert json.loads(command.model_dump_json())["policy"] == {"idle_after": "20min"}
+    refused = parse("adjust", [json.dumps({**sent, "policy": {}}).encode()])
+    assert isinstance(refused, Refusal)
+    assert refused.message == "policy: name at least one number of the policy; all others stay as they are"
 
 
 def test_a_pause_may_shift_what_remains_by_its_length() -> None:
@@ -378,7 +411,7 @@ def test_what_was_tried_only_until_its_purpose_was_over_says_nothing_of_the_pers
 
 def test_what_is_offered_after_a_miss_is_what_the_policy_offered_when_it_was_booked() -> None:
     play = practising()
-    play.send("adjust", "facilitator", policy=Policy.model_validate({"proposals": ["5d"]}))
+    play.send("adjust", "facilitator", policy={"proposals": ["5d"]})
     play.miss()
     [missed] = play.state.sessions
     assert missed.proposals == (EVENING + DAY, EVENING + 2 * DAY, EVENING + 3 * DAY)
