@@ -131,7 +131,7 @@ def _largest_state() -> int:
     sizes = []
     for plan, manner in ((reference_plan(), REFERENCE), (twelve, Manner(a=most, b=most))):
         simulation = simulate(plan, manner=manner)
-        sizes += [len(simulation.state.model_dump_json()) for _ in simulation]
+        sizes += [simulation.state.json_bytes for _ in simulation]
         assert not simulation.refusals
         assert simulation.state.over
     return max(sizes)

@@ -259,7 +259,7 @@ def _change_policy(ledger: Ledger, change: PolicyChange) -> None:
         raise Refused(Reason.MALFORMED, m.told(error, "policy")) from None
     # The one before stays too, for what was booked under it.
     changed = state.plan.with_(policy=policy)
-    if len(changed.model_dump_json()) + len(state.policy.model_dump_json()) > PLAN_BYTES:
+    if changed.json_bytes + state.policy.json_bytes > PLAN_BYTES:
         raise Refused(Reason.MALFORMED, "that policy makes the plan too large; use fewer or shorter steps")
     ledger.emit(e.PolicyChanged(at=ledger.now, policy=policy))
 

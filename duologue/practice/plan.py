@@ -21,7 +21,17 @@ from pydantic import (
 )
 
 from duologue.practice import texts
-from duologue.practice.values import ClockTime, Frozen, Instant, Language, Partner, Ref, Span, ZoneName
+from duologue.practice.values import (
+    ClockTime,
+    Frozen,
+    Instant,
+    Language,
+    Partner,
+    Ref,
+    Span,
+    ZoneName,
+    text_bytes,
+)
 from duologue.practice.values import parse_span as _span
 
 KindName = Literal[
@@ -138,19 +148,31 @@ Cadence = Annotated[Weekly | EveryDays | Monthly | Listed, Field(discriminator="
 """When the booked dialogues are."""
 
 
+TITLE, THEME = 80, 200
+"""The most characters of them, with three bytes for each in UTF-8: they stand in every session too."""
+
+
 class Item(Frozen):
     """One booked session of a curriculum: one or more dialogues held one after the other."""
 
-    title: str = Field(default="", max_length=80)
+    title: str = Field(default="", max_length=TITLE)
     kinds: tuple[KindName, ...] = Field(min_length=1, max_length=3)
     fallback: KindName = "full"
     """Held in place of a kind that is opt-in while not both have opted in."""
-    theme: str = Field(default="", max_length=200)
+    theme: str = Field(default="", max_length=THEME)
     """What the dialogue is about, in the curriculum's own neutral words ("a pleasant topic")."""
     first_sender: Partner | None = None
     """None: the first sender alternates."""
     midpoint: bool = False
     """Whether the private suitability questions are asked again after this session."""
+
+    @model_validator(mode="after")
+    def _short(self) -> Self:
+        for name, text, most in (("title", self.title, TITLE * 3), ("theme", self.theme, THEME * 3)):
+            if text_bytes(text) > most:
+                message = f"a {name} may hold at most {most} bytes; write a shorter one"
+                raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _a_fallback_needs_no_opt_in(self) -> Self:
@@ -452,7 +474,7 @@ class Plan(Frozen):
 
     @model_validator(mode="after")
     def _not_too_large(self) -> Self:
-        if len(self.model_dump_json()) > PLAN_BYTES:
+        if self.json_bytes > PLAN_BYTES:
             message = (
                 f"a plan may hold at most {PLAN_BYTES} bytes; shorten titles and themes, or use fewer dates"
             )

@@ -78,6 +78,11 @@ class Frozen(BaseModel):
             raise AttributeError(message)
         return self.model_copy(update=changes)
 
+    @property
+    def json_bytes(self) -> int:
+        """How many bytes it takes in JSON as it is sent and kept, in UTF-8."""
+        return len(self.model_dump_json().encode())
+
 
 class Words(Frozen):
     """Free text by a partner: the only type of every free-text field of every message.
@@ -115,7 +120,12 @@ class Words(Frozen):
         """How many bytes the text takes in JSON; sealed, with what fills it up."""
         if self.text is None:
             return max(len(self.sealed or "") * 3 // 4 - SEALED_PREFIX - 2, 0)
-        return len(json.dumps(self.text, ensure_ascii=False).encode()) - 2
+        return text_bytes(self.text)
+
+
+def text_bytes(text: str) -> int:
+    """How many bytes a text takes in JSON as it is sent and kept: UTF-8, with what is escaped."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
 
 
 def _in_utc(value: datetime) -> datetime:

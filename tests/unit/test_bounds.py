@@ -4,14 +4,18 @@ The state here is filled to every bound that the core keeps, each with the large
 couple gets there; what cannot be exceeded needs no watching.
 """
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from duologue.practice import grammar
 from duologue.practice.asks import Message, Resolve, Window, Windows
 from duologue.practice.grammar import Act, Dialogue, Line
 from duologue.practice.kinds import KINDS
-from duologue.practice.plan import MOST_STEPS, PLAN_BYTES, Item, Plan, Policy, QuietHours
+from duologue.practice.plan import MOST_STEPS, PLAN_BYTES, THEME, TITLE, Item, Plan, Policy, QuietHours
 from duologue.practice.shapes import MOST_LINES
 from duologue.practice.spoken import SPOKEN_BYTES, SPOKEN_KEPT, Spoken, Utterance
 from duologue.practice.state import (
@@ -69,15 +73,17 @@ def full_plan() -> Plan:
         "cadence": {"every": "list", "at": times},
         "policy": {"reminders": ["1d", "2d", "3d"]},
     }
-    while True:
-        items.append({"kinds": ["full"], "title": "t" * 80, "theme": "ü" * 200})
-        larger = given | {"curriculum": {"name": "x", "items": items[:]}}
-        try:
-            Plan.model_validate(larger)
-        except ValueError:
-            items.pop()
-            break
-    return Plan.model_validate(given | {"curriculum": {"name": "x", "items": items}})
+    for theme in (200, 20, 2):
+        while True:
+            items.append({"kinds": ["full"], "title": "題" * (theme * 2 // 5), "theme": "題" * theme})
+            try:
+                Plan.model_validate(given | {"curriculum": {"name": "x", "items": items[:]}})
+            except ValueError:
+                items.pop()
+                break
+    plan = Plan.model_validate(given | {"curriculum": {"name": "x", "items": items}})
+    assert PLAN_BYTES - 128 < plan.json_bytes <= PLAN_BYTES
+    return plan
 
 
 def message(plan: Plan, n: int, **sent: Any) -> Message:
@@ -173,7 +179,7 @@ def full_state() -> State:
         sessions=tuple(
             Session(
                 number=n,
-                item=Item(kinds=("full",) * 3, title="t" * 80, theme="ü" * 200),
+                item=Item(kinds=("full",) * 3, title="題" * 80, theme="題" * 200),
                 first_sender="a",
                 origin="curriculum",
                 start=NOW,
@@ -271,9 +277,28 @@ def full_state() -> State:
 
 def test_the_fullest_state_stays_under_256_kb() -> None:
     state = full_state()
-    sizes = {name: len(state.model_dump_json(include={name})) for name in type(state).model_fields}
+    sizes = {name: len(state.model_dump_json(include={name}).encode()) for name in type(state).model_fields}
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:12]
-    assert len(state.model_dump_json()) < 256 * 1024, largest
+    assert state.json_bytes < 256 * 1024, largest
+
+
+async def test_what_is_measured_is_what_is_sent() -> None:
+    plan = full_plan()
+    [payload] = await pydantic_data_converter.encode([plan])
+    assert len(payload.data) == plan.json_bytes
+
+
+@pytest.mark.parametrize("sign", ["題", "\U0001f54a", "\x07", '"'])
+def test_a_title_and_a_theme_are_bounded_in_bytes_too(sign: str) -> None:
+    """A picture takes four bytes, and what JSON escapes takes up to six."""
+    full = Item(kinds=("full",), title="題" * TITLE, theme="題" * THEME)
+    for field, most in (("title", TITLE), ("theme", THEME)):
+        given = {"kinds": ["full"], field: sign * most}
+        if len(json.dumps(sign, ensure_ascii=False).encode()) - 2 <= 3:
+            assert Item.model_validate(given).json_bytes <= full.json_bytes
+        else:
+            with pytest.raises(ValueError, match=f"a {field} may hold at most {3 * most} bytes"):
+                Item.model_validate(given)
 
 
 SMALL = {"consents", "screened", "tail_chosen", "counts", "asked", "noted", "sent", "sharing", "unreachable"}
@@ -295,4 +320,4 @@ def test_a_changed_policy_and_the_one_before_it_fit_into_the_bound_of_a_plan() -
     play.send("adjust", "facilitator", policy={"moves": 4})
     before = play.state.policy_before
     assert before is not None
-    assert len(play.state.plan.model_dump_json()) + len(before.model_dump_json()) <= PLAN_BYTES
+    assert play.state.plan.json_bytes + before.json_bytes <= PLAN_BYTES
