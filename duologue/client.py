@@ -19,12 +19,12 @@ from temporalio.common import (
     TypedSearchAttributes,
     WorkflowIDReusePolicy,
 )
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfigProfile
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from duologue import trouble
+from duologue.codec import data_converter
 from duologue.errors import DuologueError
 from duologue.listing import Listed, listed
 from duologue.practice.messages import COMMANDS, Command
@@ -34,6 +34,7 @@ from duologue.practice.state import Awaiting, Stage
 from duologue.programme import Programme, make, workflow_id
 from duologue.trouble import (
     AlreadyStarted,
+    Encrypted,
     Ended,
     NotSetUp,
     PlainWords,
@@ -72,6 +73,8 @@ class Client:
     """How long overviews and views are asked for again while there is no answer."""
     _checked: bool = field(default=False, repr=False)
     _warned: bool = field(default=False, repr=False)
+    unencrypted: set[str] = field(default_factory=set, repr=False)
+    """Programmes that are known not to be encrypted: what a client without service keys sends them is in order."""
 
     def __post_init__(self) -> None:
         """Remember keys for a moment: a turn has no time to ask a vault."""
@@ -95,7 +98,7 @@ class Client:
         """
         config: dict[str, Any] = {**ClientConfigProfile.load().to_client_connect_config(), **given}
         config.setdefault("target_host", "localhost:7233")
-        config.setdefault("data_converter", pydantic_data_converter)
+        config.setdefault("data_converter", data_converter(None))
         config.setdefault("identity", IDENTITY)
         try:
             return cls(await temporal.Client.connect(**config), task_queue, keys, plain)
@@ -207,6 +210,7 @@ __all__ = [
     "AlreadyStarted",
     "Client",
     "DuologueError",
+    "Encrypted",
     "Ended",
     "Listed",
     "NotSetUp",

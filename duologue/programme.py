@@ -10,17 +10,21 @@ import asyncio
 import contextlib
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from temporalio import client as temporal
+from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.service import RPCError, RPCStatusCode
 
 from duologue import trouble
 from duologue.audit import NotDerivable, policy_of
-from duologue.codec import PROGRAMMES
+from duologue.codec import PROGRAMMES, KeyNotAtHand
+from duologue.codec.codec import ENCODING as ENCRYPTED
 from duologue.errors import DuologueError
 from duologue.practice.messages import Command, Receipt, parse
 from duologue.practice.messages import Refusal as RefusalMessage
@@ -28,6 +32,7 @@ from duologue.practice.plan import Policy
 from duologue.practice.values import By
 from duologue.practice.views import Overview, Result, View, ViewRequest
 from duologue.trouble import (
+    Encrypted,
     Ended,
     Refused,
     Stuck,
@@ -47,6 +52,10 @@ EXITS = frozenset({"pause", "withdraw"})
 
 PATIENCE = timedelta(seconds=30)
 """How long a command is sent again while the service or the workers cannot be reached."""
+
+
+_LOOKS_AT = 20
+"""Events of a run's beginning that tell whether it is encrypted."""
 
 
 def workflow_id(programme_id: str) -> str:
@@ -71,7 +80,7 @@ class Programme:
 
         Sent again with the same id until it is answered or `patience` is over, which is safe: an id is applied once.
         What has to be sent again says when it was first sent, so that an outage makes nobody late.
-        Raises `Refused` (also `Ended`), `UnknownProgramme`, `Unreachable`, `Unsealed`.
+        Raises `Refused` (also `Ended`), `UnknownProgramme`, `Unreachable`, `Unsealed`, `Encrypted`.
         """
         command = await self._ready(command)
         first, deadline = datetime.now(UTC), time.monotonic() + patience.total_seconds()
@@ -91,9 +100,17 @@ class Programme:
     async def _attempt(self, command: Command, within: timedelta) -> Receipt | Exception:
         """The receipt, or the error after which the command may be sent again. Raises as `send` does."""
         try:
-            receipt: Receipt = await self.handle.execute_update(
-                command.name, command, id=command.command_id, result_type=Receipt, rpc_timeout=within
+            await self._guard(within)
+            update = await self.handle.start_update(
+                command.name,
+                command,
+                id=command.command_id,
+                result_type=Receipt,
+                rpc_timeout=within,
+                wait_for_stage=temporal.WorkflowUpdateStage.COMPLETED,
             )
+            with trouble.readable("The command was applied, but its answer is encrypted."):
+                receipt: Receipt = await update.result(rpc_timeout=within)
         except temporal.WorkflowUpdateFailedError as error:
             if refused := trouble.refused(error):
                 raise refused from error
@@ -120,6 +137,7 @@ class Programme:
         """
         command = await self._ready(command)
         try:
+            await self._guard(PATIENCE)
             await self.handle.signal(command.name, command)
         except RPCError as error:
             raise await self._gone(error, command.by) from error
@@ -145,6 +163,33 @@ class Programme:
         with trouble.unsealed("Without words it can be sent all the same." if command.name in EXITS else ""):
             return await sealed_for(command, self.id, self.client.keys)
 
+    async def _guard(self, within: timedelta) -> None:
+        """Before anything leaves that others may not read: a client without service keys has no business here.
+
+        Raises `Encrypted` where the programme has been written with such keys.
+        """
+        client = self.client
+        if (
+            client.plain
+            or client.temporal.data_converter.payload_codec is not None
+            or self.id in client.unencrypted
+        ):
+            return
+        found = self.handle.fetch_history_events(page_size=_LOOKS_AT, rpc_timeout=within)
+        try:
+            await found.fetch_next_page()
+        except RPCError as error:
+            if error.status == RPCStatusCode.PERMISSION_DENIED:
+                return  # Not everybody may look.
+            raise
+        written = [
+            payload.metadata.get("encoding") for e in found.current_page or () for payload in _written(e)
+        ]
+        if ENCRYPTED in written:
+            raise Encrypted(f"Nothing was sent: programme '{self.id}' is encrypted.")
+        if len(written) > 1:
+            client.unencrypted.add(self.id)
+
     async def overview(self) -> Overview:
         """Where the programme stands, for ops."""
         found: Overview = await self._query("facilitator", "overview", Overview)
@@ -169,7 +214,8 @@ class Programme:
     async def result(self) -> Result:
         """Wait for the end, and how it ended. Raises `UnknownProgramme`."""
         try:
-            found: Result = await self.handle.result()
+            with trouble.readable(f"Programme '{self.id}' has ended, but how is encrypted."):
+                found: Result = await self.handle.result()
         except RPCError as error:
             raise await self._gone(error, "facilitator") from error
         return found
@@ -223,7 +269,10 @@ class Programme:
         while True:
             left = timedelta(seconds=max(deadline - time.monotonic(), 0.1))
             try:
-                return await self.handle.query(name, args=list(arguments), result_type=kind, rpc_timeout=left)
+                with trouble.readable(f"The answer to '{name}' is encrypted."):
+                    return await self.handle.query(
+                        name, args=list(arguments), result_type=kind, rpc_timeout=left
+                    )
             except (RPCError, temporal.WorkflowQueryFailedError) as error:
                 if time.monotonic() + wait >= deadline or not trouble.passes(error):
                     raise await self._unanswered(by, name, error) from error
@@ -285,9 +334,18 @@ class Programme:
             if described.status == temporal.WorkflowExecutionStatus.COMPLETED:
                 found: Result = await self.handle.result()
                 return found.ending
-        except (RPCError, temporal.WorkflowFailureError):
+        except (RPCError, temporal.WorkflowFailureError, KeyError, KeyNotAtHand):
             return None
         return described.status.name.lower() if described.status else None
+
+
+def _written(event: HistoryEvent) -> Iterable[Payload]:
+    """What whoever started a programme, and a worker after that, have written in an event."""
+    return (
+        *event.workflow_execution_started_event_attributes.input.payloads,
+        *event.activity_task_scheduled_event_attributes.input.payloads,
+        *event.workflow_execution_update_completed_event_attributes.outcome.success.payloads,
+    )
 
 
 def make(command: str, by: By, *, command_id: str | None = None, **fields: Any) -> Command:  # noqa: ANN401

@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from duologue.calendar import CalendarError, zone
+from duologue.codec import KeyNotAtHand
 from duologue.errors import DuologueError
 from duologue.practice.messages import Adjust, Command, Reason
 from duologue.practice.messages import Refusal as RefusalMessage
@@ -91,6 +92,18 @@ class Unsealed(DuologueError):
     """The words could not be sealed, or the couple's keys not be made; nothing has been sent."""
 
 
+class Encrypted(DuologueError):
+    """A programme is encrypted by service keys that this client has not been given."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.remedy = (
+            "Give this client the service keys: DUOLOGUE_CODEC_KEYS_FILE, or the data folder of the server, for the "
+            "command line; Client.connect(…, **connecting(keys)) in a program."
+        )
+        super().__init__(f"{self.what} {self.remedy}")
+
+
 class PlainWords(UserWarning):
     """Words have gone out as they were given: whoever can read the history, can read them."""
 
@@ -115,6 +128,20 @@ def unsealed(otherwise: str = "") -> Iterator[None]:
         yield
     except (VaultError, TooLong) as error:
         raise Unsealed(f"{error} {otherwise}".rstrip()) from None
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """An answer that is encrypted by keys which are not at hand, as an error of ours; `what` came about."""
+    try:
+        yield
+    except KeyNotAtHand as error:
+        raise Encrypted(f"{what} {error.what}") from error
+    except KeyError as error:
+        # The SDK's own word for an encoding that none of a client's converters reads.
+        if "Unknown payload encoding" not in str(error):
+            raise
+        raise Encrypted(what) from None
 
 
 def silent(where: str, *, tls: bool) -> tuple[str, str]:

@@ -79,7 +79,7 @@ def explain(error: BaseException) -> Problem:
         return Problem("interrupted", "Stopped.", code=INTERRUPTED)
     from temporalio.service import RPCError
 
-    from duologue.client import Refused
+    from duologue.client import Encrypted, Refused
     from duologue.codec import KeyNotAtHand
     from duologue.errors import DuologueError
     from duologue.files import FileError
@@ -92,7 +92,7 @@ def explain(error: BaseException) -> Problem:
             count = len(error.problems)
             what = f"{count} thing{'s' if count > 1 else ''} to put right before this can start."
             return Problem("file", what, details=tuple(map(str, error.problems)))
-        case KeyNotAtHand() | SetupError() | VaultError():
+        case KeyNotAtHand() | Encrypted() | SetupError() | VaultError():
             return Problem(word, error.what, error.remedy)
         case DuologueError():
             reason = str(error.reason) if isinstance(error, Refused) else None

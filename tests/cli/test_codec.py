@@ -62,8 +62,11 @@ async def test_a_command_without_the_keys_says_which_is_missing(
     async with working(client, Desk()):
         await client.start(plan)
         said = await online("show", plan.programme, "--json", code=1)
-        assert "key_not_at_hand" in said.err
+        assert '"encrypted"' in said.err
         assert ring.ids("ops")[0] in said.err
+        assert "DUOLOGUE_CODEC_KEYS" in said.err
+        said = await online("pause", plan.programme, "--by", "a", "--concern", code=1)
+        assert "Nothing was sent" in said.err
         assert "DUOLOGUE_CODEC_KEYS" in said.err
 
 

@@ -14,6 +14,7 @@ from duologue.client import (
     AlreadyStarted,
     Client,
     DuologueError,
+    Encrypted,
     Ended,
     NotSetUp,
     PlainWords,
@@ -22,10 +23,20 @@ from duologue.client import (
     Unreachable,
     make,
 )
-from duologue.codec import KeyRing
+from duologue.codec import KeyRing, data_converter
 from duologue.practice.messages import Adjust, Reason
 from duologue.worker import embedded
-from tests.support.programmes import Desk, a_plan, client_of, enrol, opened, until, with_codec, working
+from tests.support.programmes import (
+    Desk,
+    a_plan,
+    booked,
+    client_of,
+    enrol,
+    opened,
+    until,
+    with_codec,
+    working,
+)
 from tests.support.servers import free_port, program
 
 IMPATIENT = timedelta(seconds=1)
@@ -206,3 +217,61 @@ async def test_a_missing_codec_key_is_said_like_everything_else_with_the_remedy(
     lacking = Client(with_codec(embedded_client, ring.without(*ring.ids("ops"))), plain=True)
     with pytest.raises(DuologueError, match="DUOLOGUE_CODEC_KEYS"):
         await lacking.start(a_plan())
+
+
+@pytest.mark.parametrize("bare", [True, False])
+async def test_a_client_without_the_service_keys_sends_nothing_to_an_encrypted_programme(
+    embedded_client: TemporalClient, *, bare: bool
+) -> None:
+    """What it sent would stand there for everybody who runs the service: that somebody has a concern, say."""
+    given = client_of(with_codec(embedded_client, KeyRing.new()))
+    converter = pydantic_data_converter if bare else data_converter(None)
+    keyless = TemporalClient(**{**embedded_client.config(), "data_converter": converter})  # type: ignore[arg-type]
+    async with working(given, Desk()):
+        started = await given.start(a_plan())
+        await enrol(started)
+        unaware = Client(keyless, given.task_queue).programme(started.id)
+        assert await booked(started)
+        for send in (unaware.send, unaware.signal):
+            with pytest.raises(Encrypted, match=r"Nothing was sent.*service keys"):
+                await send(make("pause", "a", concern=True))
+        assert (await started.overview()).stage == "practising"
+        for ask in (unaware.overview(), unaware.view("a")):
+            with pytest.raises(Encrypted, match="is encrypted"):
+                await ask
+        await started.cancel()
+        await started.result()
+        with pytest.raises(Encrypted, match="has ended, but how is encrypted"):
+            await unaware.result()
+
+
+async def test_what_was_applied_is_said_to_be_where_its_answer_cannot_be_read(
+    embedded_client: TemporalClient,
+) -> None:
+    given = client_of(with_codec(embedded_client, KeyRing.new()))
+    async with working(given, Desk()):
+        started = await given.start(a_plan())
+        await enrol(started)
+        meant = Client(embedded_client, given.task_queue, plain=True).programme(started.id)
+        with pytest.raises(Encrypted, match=r"was applied, but its answer is encrypted.*service keys"):
+            await meant.do("pause", "a", command_id="in-plain")
+        assert (await started.view("a", command_id="in-plain")).receipt is not None
+
+
+async def test_a_programme_started_without_the_keys_that_its_worker_has_takes_nothing_in_plain(
+    embedded_client: TemporalClient,
+) -> None:
+    given = client_of(with_codec(embedded_client, KeyRing.new()))
+    unaware = Client(embedded_client, given.task_queue)
+    async with working(given, Desk()):
+        programme = await unaware.start(a_plan())
+
+        async def refused() -> bool:
+            try:
+                await programme.do("consent", "a")
+            except Encrypted as error:
+                return "Nothing was sent" in str(error)
+            return False
+
+        await until(refused, "the worker to have written something")
+        assert (await given.programme(programme.id).view("a")).stage == "enrolling"
