@@ -22,16 +22,13 @@ from duologue.activities import (
 from duologue.activities.by_apprise import AppriseChannel
 from duologue.activities.by_email import EmailChannel, MailServer
 from duologue.activities.by_webhook import WebhookChannel
+from duologue.vault import Vault
 from duologue.worker.errors import SettingsError
 from duologue.worker.settings import Settings, spans
-from duologue.worker.vaulting import vault_of
 
 
-def post_of(settings: Settings, service: str | None = None) -> Post:
-    """The post that `settings` describe. Raises `SettingsError` where the contacts or the vault's keys cannot be used.
-
-    `service`: the address of Temporal, where it is another than the settings say.
-    """
+def post_of(settings: Settings, vault: Vault) -> Post:
+    """The post that `settings` describe, to those whom `vault` knows. Raises `SettingsError` for unusable contacts."""
     timeout = timedelta(seconds=settings.delivery_timeout)
     channels: list[Channel] = [ConsoleChannel(), AppriseChannel(timeout)]
     if settings.smtp_host:
@@ -39,7 +36,7 @@ def post_of(settings: Settings, service: str | None = None) -> Post:
     if settings.webhook_url:
         secrets = settings.webhook_secret.get_secret_value().split()
         channels.append(WebhookChannel(settings.webhook_url, secrets, timeout=timeout))
-    contacts = VaultContacts(vault_of(settings, service), otherwise=_contacts(settings))
+    contacts = VaultContacts(vault, otherwise=_contacts(settings))
     return Post(
         contacts, channels, patience=settings.delivery_patience, timeout=timeout, pace=pace_of(settings)
     )

@@ -22,6 +22,7 @@ from temporalio.worker import Worker
 from duologue.activities import Channel, Post, all_activities
 from duologue.codec import connecting
 from duologue.trouble import silent
+from duologue.vault import Vault
 from duologue.worker import health, keys, namespace
 from duologue.worker.delivery import pace_of, post_of
 from duologue.worker.errors import ServerError
@@ -35,13 +36,16 @@ from duologue.workflows.programme import PracticeProgramme
 _log = structlog.get_logger("duologue.worker")
 
 
-def make_worker(client: Client, settings: Settings, *, channel: Channel | Post | None = None) -> Worker:
-    """A worker for programmes on `client`.
+def make_worker(
+    client: Client, settings: Settings, *, channel: Channel | Post | None = None, vault: Vault | None = None
+) -> Worker:
+    """A worker for programmes on `client`; the bare one, which forgets nobody by itself.
 
     `channel` delivers the messages: one channel for everybody, or a whole post; by default what the settings say, and
-    that is the console unless they say more.
+    that is the console unless they say more. `vault` has the couples' keys and, unless a `channel` is given, says how
+    they are reached; by default the one that the settings name. Raises `SettingsError` where that cannot be used.
     """
-    there = client.service_client.config.target_host
+    vault = vault or _vault_of(client, settings)
     if channel is not None and not isinstance(channel, Post):
         channel = Post.through(channel, pace_of(settings))
     return Worker(
@@ -49,13 +53,17 @@ def make_worker(client: Client, settings: Settings, *, channel: Channel | Post |
         task_queue=settings.task_queue,
         identity=settings.identity,
         workflows=[PracticeProgramme],
-        activities=all_activities(channel or post_of(settings, there), vault_of(settings, there)),
+        activities=all_activities(channel or post_of(settings, vault), vault),
         workflow_runner=sandbox(),
         max_cached_workflows=settings.max_cached_workflows,
         # How long a programme waits for a worker that was killed before another one may take it over.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
         graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown),
     )
+
+
+def _vault_of(client: Client, settings: Settings) -> Vault:
+    return vault_of(settings, client.service_client.config.target_host)
 
 
 @cache
@@ -80,23 +88,29 @@ async def connect(settings: Settings, *, embedded: bool = False) -> Client:
 
 @asynccontextmanager
 async def working(
-    client: Client, settings: Settings, *, channel: Channel | Post | None = None
+    client: Client, settings: Settings, *, channel: Channel | Post | None = None, vault: Vault | None = None
 ) -> AsyncIterator[Worker]:
     """A worker for as long as the block lasts. Raises `NamespaceError` where the namespace is not prepared."""
     await namespace.check(client)
     if client.data_converter.payload_codec is None:
         _log.warning("payloads are not encrypted: there are no codec keys", remedy=keys.REMEDY)
-    async with make_worker(client, settings, channel=channel) as worker:
+    async with make_worker(client, settings, channel=channel, vault=vault) as worker:
         yield worker
 
 
 @asynccontextmanager
 async def healthy(
-    client: Client, settings: Settings, *, channel: Channel | Post | None = None
+    client: Client, settings: Settings, *, channel: Channel | Post | None = None, vault: Vault | None = None
 ) -> AsyncIterator[Worker]:
-    """A worker with its health endpoint, if it is to have one. Raises `HealthError` before the worker begins."""
+    """A worker with its health endpoint, if it is to have one, which forgets by itself whose time has come.
+
+    `vault` is closed by whoever gives it. Raises `HealthError` before the worker begins.
+    """
     begun: list[Worker] = []
     async with contextlib.AsyncExitStack() as stack:
+        if vault is None:
+            vault = _vault_of(client, settings)
+            stack.push_async_callback(vault.close)
         if settings.health_port:
             contact = await stack.enter_async_context(health.contact(client, settings.health_patience))
             endpoint = health.serve(
@@ -107,21 +121,21 @@ async def healthy(
                 contact=contact,
             )
             await stack.enter_async_context(endpoint)
-        begun.append(await stack.enter_async_context(working(client, settings, channel=channel)))
-        vault = vault_of(settings, client.service_client.config.target_host)
-        stack.push_async_callback(vault.close)
+        begun.append(await stack.enter_async_context(working(client, settings, channel=channel, vault=vault)))
         await stack.enter_async_context(sweeping(client, vault))
         yield begun[0]
 
 
-async def serve(client: Client, settings: Settings, *, channel: Channel | Post | None = None) -> None:
+async def serve(
+    client: Client, settings: Settings, *, channel: Channel | Post | None = None, vault: Vault | None = None
+) -> None:
     """Run a worker with its health endpoint until SIGTERM or SIGINT, then let what is under way finish."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        async with healthy(client, settings, channel=channel):
+        async with healthy(client, settings, channel=channel, vault=vault):
             _log.info("worker started", task_queue=settings.task_queue, namespace=client.namespace)
             await stop.wait()
             _log.info("worker stopping", within_seconds=settings.graceful_shutdown)

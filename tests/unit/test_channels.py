@@ -48,6 +48,7 @@ from duologue.vault import LocalKeys
 from duologue.worker.delivery import post_of
 from duologue.worker.errors import SettingsError
 from duologue.worker.settings import Settings
+from duologue.worker.vaulting import vault_of
 from duologue.workflows.programme import DELIVER_RETRY
 from tests.support.paces import BRIEF
 
@@ -549,8 +550,12 @@ async def test_what_others_do_meanwhile_is_logged_as_ever(caplog: pytest.LogCapt
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
+def the_post(settings: Settings) -> Post:
+    return post_of(settings, vault_of(settings))
+
+
 def channels_of(**given: object) -> set[str]:
-    return set(post_of(Settings.load(vault_keys=LocalKeys.new(), **given))._channels)
+    return set(the_post(Settings.load(vault_keys=LocalKeys.new(), **given))._channels)
 
 
 def test_settings_say_which_channels_there_are() -> None:
@@ -572,7 +577,7 @@ async def test_without_a_file_everybody_is_on_the_webhook_if_there_is_one_else_o
     way: Literal["console", "webhook"], tmp_path: Path
 ) -> None:
     hook = {"webhook_url": "https://platform.example/hook", "webhook_secret": SECRET}
-    by = post_of(Settings.load(data_dir=tmp_path, **(hook if way == "webhook" else {})))
+    by = the_post(Settings.load(data_dir=tmp_path, **(hook if way == "webhook" else {})))
     assert await by._contacts.of("person-1", "c1") == (Contact(channel=way),)
 
 
@@ -611,6 +616,6 @@ def test_secrets_are_not_shown_with_the_settings() -> None:
 def test_a_contacts_file_that_cannot_be_used_is_said_at_the_start(contacts_file: Path) -> None:
     contacts_file.write_text("people:\n  p1:\n    - email: canary")
     with pytest.raises(SettingsError, match=r"line 3: this is no e-mail address.*unset DUOLOGUE_CONTACTS"):
-        post_of(Settings.load(vault_keys=LocalKeys.new(), contacts=contacts_file))
+        the_post(Settings.load(vault_keys=LocalKeys.new(), contacts=contacts_file))
     with pytest.raises(SettingsError, match=r"cannot be read"):
-        post_of(Settings.load(vault_keys=LocalKeys.new(), contacts=contacts_file.with_name("none.yaml")))
+        the_post(Settings.load(vault_keys=LocalKeys.new(), contacts=contacts_file.with_name("none.yaml")))
