@@ -4,6 +4,7 @@ The programme file says `delivery: {task_queue: platform-messages}`; then run th
 
     python examples/delivery/worker.py
 
+It finds Temporal and the service keys as `duologue worker` does, in the same folder or by the same settings.
 `worker.ts` is the same in TypeScript.
 """
 
@@ -15,11 +16,13 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from duologue.activities import Pace, TryAgain, discreetly, invitation, render, timely
+from duologue.codec import connecting
 from duologue.practice.asks import Delivered, Message
+from duologue.worker.keys import keys_of
+from duologue.worker.settings import Settings
 
 TASK_QUEUE = "platform-messages"
 
@@ -68,8 +71,11 @@ async def sent(message: Message) -> Delivered:
 
 async def main() -> None:
     """Deliver until Ctrl-C."""
-    address = os.environ.get("TEMPORAL_ADDRESS", "127.0.0.1:7233")
-    client = await Client.connect(address, data_converter=pydantic_data_converter, identity="platform")
+    settings = Settings.load()
+    where = settings.connection()
+    # Where there are service keys, messages come encrypted, and what became of them goes back so.
+    codec = connecting(keys_of(settings, where["target_host"]))
+    client = await Client.connect(**where, **codec, identity="platform")
     async with Worker(client, task_queue=TASK_QUEUE, activities=[deliver]):
         print(f"delivering on {TASK_QUEUE}", flush=True)
         await asyncio.Event().wait()

@@ -85,6 +85,8 @@ async function deliver(message: Message): Promise<Delivered> {
   return { ...told, outcome: "delivered" };
 }
 
+// Where there are service keys (as on the server of `make up`), messages come encrypted: give the worker a payload codec,
+// `dataConverter: { payloadCodecPath }`, that opens and writes them as docs/reference/encrypted-payloads.md says.
 const connection = await NativeConnection.connect({ address: process.env.TEMPORAL_ADDRESS ?? "127.0.0.1:7233" });
 try {
   const worker = await Worker.create({

@@ -27,6 +27,7 @@ from temporalio.client import Client as TemporalClient
 from temporalio.worker import Worker
 
 from duologue.client import Programme, Unreachable
+from duologue.codec import KeyRing
 from duologue.practice.asks import DELIVER, Message
 from duologue.practice.events import Event, MessageRecalled, MessageSent, MessageSettled
 from duologue.practice.values import PARTNERS
@@ -43,6 +44,7 @@ from tests.support.programmes import (
     practise,
     proved,
     until,
+    with_codec,
     working,
 )
 
@@ -93,11 +95,15 @@ async def paused_for_a_while(programme: Programme) -> None:
 # --- a platform takes delivery over -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
 async def test_the_platforms_own_worker_delivers_what_a_programme_says_on_the_queue_its_file_names(
-    embedded_server: embedded.Server, embedded_client: TemporalClient
+    embedded_server: embedded.Server, embedded_client: TemporalClient, tmp_path: Path, *, encrypted: bool
 ) -> None:
-    client, desk = client_of(embedded_client), Desk()
-    with process(EXAMPLE, TEMPORAL_ADDRESS=embedded_server.address, NOTICE_SPAN="0.05") as platform:
+    ring = KeyRing.new() if encrypted else None
+    client, desk = client_of(with_codec(embedded_client, ring) if ring else embedded_client), Desk()
+    own = {"DUOLOGUE_DATA_DIR": str(tmp_path), "DUOLOGUE_CODEC_KEYS": ring.dump() if ring else ""}
+    address = embedded_server.address
+    with process(EXAMPLE, TEMPORAL_ADDRESS=address, NOTICE_SPAN="0.05", **own) as platform:
         async with working(client, desk):
             plan = a_plan(delivery={"task_queue": "platform-messages"}, safeguarding="safeguarding-1")
             programme = await client.start(plan)

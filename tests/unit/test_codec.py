@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+from base64 import b64decode
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.common import HeaderCodecBehavior
@@ -73,6 +77,35 @@ def test_what_is_encrypted_opens_again_and_tells_only_its_scope_and_key() -> Non
 def test_the_same_payload_never_looks_the_same_twice() -> None:
     first, second = encoded(RING, HELLO, HELLO)
     assert first.data != second.data
+
+
+@pytest.mark.parametrize("scope", ["ops", "safeguarding"])
+def test_who_knows_no_more_than_the_reference_says_opens_and_writes_payloads(scope: Scope) -> None:
+    """`docs/reference/encrypted-payloads.md`, line by line, with none of our classes."""
+    ring = json.loads(RING.dump())
+    seal_of_ring, key = b64decode(ring["seal"]), b64decode(ring[scope][0])
+    name = scope.encode()
+    key_id = blake2b(name + b"\0" + key, key=seal_of_ring, digest_size=8, person=b"duologue.key").hexdigest()
+    bound = b"\0".join((b"duologue.codec", b"1", name, key_id.encode()))
+
+    def stamp(closed: bytes) -> bytes:
+        return blake2b(bound + closed, key=seal_of_ring, digest_size=16, person=b"duologue.stamp").digest()
+
+    [ours] = encoded(RING, Payload(metadata={**HELLO.metadata, "scope": name}, data=HELLO.data))
+    assert ours.metadata["encryption-key-id"] == key_id.encode()
+    assert ours.data[:16] == stamp(ours.data[16:])
+    plain = AESGCM(key).decrypt(ours.data[16:28], ours.data[28:], bound)
+    length = int.from_bytes(plain[:4], "big")
+    assert Payload.FromString(plain[4 : 4 + length]).data == HELLO.data
+    assert len(plain) == BUCKETS[scope]
+    assert not plain[4 + length :].strip(b"\0")
+
+    inner = HELLO.SerializeToString()
+    plain = (len(inner).to_bytes(4, "big") + inner).ljust(BUCKETS[scope], b"\0")
+    closed = bytes(12) + AESGCM(key).encrypt(bytes(12), plain, bound)
+    assert decoded(RING, Payload(metadata=dict(ours.metadata), data=stamp(closed) + closed)) == [HELLO]
+    told = (Path(__file__).parents[2] / "docs/reference/encrypted-payloads.md").read_text()
+    assert f"{BUCKETS[scope]:,}" in told
 
 
 def test_what_is_not_encrypted_passes_as_it_is() -> None:
