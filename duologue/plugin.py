@@ -37,7 +37,7 @@ from temporalio.workflow import NondeterminismError
 from duologue import trouble
 from duologue.activities import Channel, Post, all_activities
 from duologue.codec import PROGRAMMES, Codec, KeyRing, Keys, beside, data_converter, is_programme
-from duologue.practice.messages import COMMANDS, Refusal, parse
+from duologue.practice.messages import COMMANDS, Reason, Refusal, parse
 from duologue.trouble import Refused
 from duologue.vault import Vault
 from duologue.vault.memory import Remembering
@@ -171,7 +171,8 @@ class _Sending(Interceptor):
     async def sealed(self, workflow_id: str, name: str, args: Sequence[Any]) -> Sequence[Any]:
         """The arguments of a signal or update, a command's words sealed; those that are sealed already stay.
 
-        Raises `Unsealed`, and `Refused` for what is named like a command and is none.
+        Raises `Unsealed`, and `Refused` for what is named like a command and is none, or cannot be told to be one: its
+        words would leave as they are.
         """
         model = COMMANDS.get(name)
         if self._keys is None or model is None or not is_programme(workflow_id):
@@ -182,7 +183,8 @@ class _Sending(Interceptor):
             if isinstance(command, Refusal):
                 raise Refused(command)
         if not isinstance(command, model):
-            return args
+            message = f"send '{name}' exactly one argument: a mapping, or the command as 'make' makes it"
+            raise Refused(Refusal(reason=Reason.MALFORMED, message=message))
         with trouble.unsealed():
             return [await sealed_for(command, workflow_id.removeprefix(PROGRAMMES), self._keys)]
 

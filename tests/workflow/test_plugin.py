@@ -15,9 +15,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client as TemporalClient
 from temporalio.client import WorkflowFailureError
-from temporalio.common import HeaderCodecBehavior
+from temporalio.common import HeaderCodecBehavior, RawValue
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
@@ -304,6 +305,34 @@ async def test_words_are_sealed_also_where_the_platform_sends_a_command_by_itsel
         found = b"".join(each.data for _, each in everything([await history(programme)]))
     assert CANARY.encode() not in found
     assert b'"reason"' in found, "a pause without words has as many as any other"
+
+
+@dataclasses.dataclass
+class TheirNote:
+    """A platform's own form of a command."""
+
+    command_id: str
+    by: str
+    words: str
+
+
+async def test_what_cannot_be_told_to_be_a_command_does_not_leave_where_words_are_sealed(
+    embedded_client: TemporalClient, vault: Vault
+) -> None:
+    temporal = of_platform(
+        embedded_client, DuologuePlugin(vault=vault), data_converter=pydantic_data_converter
+    )
+    bare = temporal.get_workflow_handle("programme/whoever")
+    said = {"command_id": "c", "by": "a", "words": CANARY}
+    text = json.dumps(said)
+    raw = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=text.encode()))
+    another = make("turn", "a", act="send", words=CANARY)
+    given: list[list[Any]] = [[TheirNote(**said)], [text], [raw], [said, said], [another], []]
+    for args in given:
+        for send in (bare.signal, bare.execute_update):
+            with pytest.raises(Refused, match="exactly one argument") as refused:
+                await send("note", args=args)
+            assert CANARY not in str(refused.value)
 
 
 async def test_a_worker_says_that_its_namespace_is_not_prepared_and_ends() -> None:
