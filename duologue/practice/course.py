@@ -60,6 +60,12 @@ def enrolled(ledger: Ledger) -> None:
     book_next(ledger)
 
 
+def screen_again(ledger: Ledger, person: Partner) -> None:
+    """Ask the private suitability questions again; in a pause nobody is told of that before it ends."""
+    template = "midpoint" if ledger.state.paused is None else None
+    ask(ledger, person, "midpoint", within=ledger.state.policy.decide_within, template=template)
+
+
 def screened_again(ledger: Ledger) -> None:
     """After the midpoint questions are answered or their time is over: a "no" pauses like any other pause does."""
     state = ledger.state
@@ -267,7 +273,7 @@ def close(ledger: Ledger, session: Session, outcome: Outcome) -> None:
     ledger.emit(e.SessionEnded(at=ledger.now, session=session.number, outcome=outcome))
     if session.item.midpoint and outcome in ("done", "stopped"):
         for person in PARTNERS:
-            ask(ledger, person, "midpoint", within=ledger.state.policy.decide_within, template="midpoint")
+            screen_again(ledger, person)
     book_next(ledger)
 
 
@@ -351,7 +357,10 @@ def _news_to_both(state: State, until: Instant | None) -> bool:
 
 
 def go_on(ledger: Ledger) -> None:
-    """End a pause and book what is waiting to be booked; what remains shifts by its length, if the policy says so."""
+    """End a pause and book what is waiting to be booked; what remains shifts by its length, if the policy says so.
+
+    Whoever has a question still open is told of it again: what told of it before may have been taken back by the pause.
+    """
     state = ledger.state
     shifts = state.paused is not None and state.policy.after_pause == "shift"
     length = ledger.now - state.paused.since if shifts and state.paused else timedelta(0)
@@ -362,6 +371,9 @@ def go_on(ledger: Ledger) -> None:
     about = f"p{ledger.state.seq}"
     tell_each(ledger, "resumed", about=about)
     clear_calendars(ledger, "cancelled", about, (), undone)
+    for question in ledger.state.questions:
+        about = f"{question.id}.{ledger.state.seq}"
+        tell(ledger, question.to, question.kind, about=about, until=question.answer_by, question=question.id)
     for session in ledger.state.sessions:
         ask_time(ledger, session)
     book_next(ledger)

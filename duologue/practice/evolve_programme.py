@@ -6,6 +6,7 @@ See `evolve.py`. Every function here is total: an event that does not fit change
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from duologue.practice import events as e
@@ -17,6 +18,7 @@ from duologue.practice.state import (
     Alert,
     Break,
     Pending,
+    Question,
     QuestionKind,
     State,
 )
@@ -201,14 +203,21 @@ def _ready_to_resume(state: State, by: Partner) -> State:
 
 @EVENTS.on(e.PauseEnded)
 def _pause_ended(state: State, event: e.PauseEnded) -> State:
-    return without(state, "resume", "go_on").with_(
+    since, state = state.paused.since if state.paused else event.at, without(state, "resume", "go_on")
+    return state.with_(
         stage="practising",
+        questions=tuple(_put_back(q, event.at - max(since, q.asked_at)) for q in state.questions),
         paused=None,
         hushed=False,
         escalation=None,
         missed_in_a_row=0,
         shift=state.shift + event.shift,
     )
+
+
+def _put_back(question: Question, rested: timedelta) -> Question:
+    """Nobody need answer while it is paused: so much longer there is time."""
+    return question if question.answer_by is None else question.with_(answer_by=question.answer_by + rested)
 
 
 @EVENTS.on(e.TailBegan)

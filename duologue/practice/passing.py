@@ -67,7 +67,8 @@ def deadlines(state: State) -> Iterator[Deadline]:
         yield state.opened + state.policy.enrol_within, "enrolling ends", _enrolling_ends
         return
     for question in state.questions:
-        if question.answer_by is not None:
+        # In a pause the time for an answer stands still; at the midpoint it comes round all the same, for the concern.
+        if question.answer_by is not None and (state.paused is None or question.kind == "midpoint"):
             yield question.answer_by, f"question {question.id}", partial(_lapse, question=question)
     yield from _of_ladder(state)
     paused = state.paused
@@ -147,12 +148,16 @@ def _enrolling_ends(ledger: Ledger) -> None:
 
 
 def _lapse(ledger: Ledger, question: Question) -> None:
+    rested = ledger.state.paused is not None
     ledger.emit(e.Lapsed(at=ledger.now, question=question.id))
     match question.kind:
         case "tail":
             course.chosen_tail(ledger)
         case "midpoint":
             course.screened_again(ledger)
+            if rested:
+                # Whoever was not told of it, because it is paused, can still answer.
+                course.screen_again(ledger, question.to)
         case "dialogue_request":
             asker = other(question.to)
             tell(ledger, asker, "question_lapsed", about=f"{asker}.{question.id}")

@@ -10,7 +10,7 @@ from duologue.practice.passing import due
 from duologue.practice.plan import Policy
 from duologue.practice.values import PARTNERS
 from duologue.practice.views import attributes, details, escalation_level, overview
-from tests.support.core import DAY, EVENING, Play, missed_thrice, practising
+from tests.support.core import DAY, EVENING, NOT_WELL, WELL, Play, missed_thrice, practising
 
 WEEK = 7 * DAY
 
@@ -313,3 +313,79 @@ def test_a_facilitator_may_jump_to_the_end_of_any_pause() -> None:
         play.later(days=31).send("decide", "facilitator", decision="jump", step=5)
         assert play.state.ending == "silence"
         assert play.told("ended") == ["a", "b"]
+
+
+# --- questions that stay open -----------------------------------------------------------------------------------------
+
+TOKYO = {
+    "a": {"ref": "person-a", "quiet": None},
+    "b": {"ref": "person-b", "zone": "Asia/Tokyo", "quiet": {"start": "22:00", "end": "09:00"}},
+}
+"""The first session ends at half past four in the morning at B's."""
+
+
+def asked_in_private(kind: str) -> Play:
+    """The session after which both are asked at the midpoint, or how to go on, was held: only A has been told."""
+    items = [
+        {"kinds": ["mirroring"], "midpoint": True},
+        *([{"kinds": ["mirroring"]}] if kind == "midpoint" else []),
+    ]
+    play = practising(people=TOKYO, curriculum={"name": "x", "items": items, "tail": {"count": 2}}).hold()
+    for by in PARTNERS if kind == "tail" else ():
+        play.send("reply", by, question=play.open_question(by, "midpoint"), answers=WELL)
+    assert (play.asked(kind), play.told(kind)) == (["a", "b"], ["a"])
+    return play
+
+
+def rest(play: Play, **span: float) -> Play:
+    play.send("pause", "a")
+    play.later(**span)
+    for by in PARTNERS:
+        play.send("resume", by)
+    return play
+
+
+@pytest.mark.parametrize("kind", ["midpoint", "tail"])
+def test_a_question_whose_message_a_pause_took_away_is_told_when_it_ends(kind: str) -> None:
+    play = rest(asked_in_private(kind), days=1)
+    assert play.asked(kind) == ["a", "b"]
+    play.later(hours=12)
+    assert play.told(kind) == ["a", "a", "b"]
+    assert {s.message.question for s in play.sent(kind)} == {play.open_question(by, kind) for by in PARTNERS}
+
+
+@pytest.mark.parametrize(("kind", "days"), [("midpoint", 14), ("tail", 10)])
+def test_nobody_need_answer_while_it_is_paused(kind: str, days: int) -> None:
+    """The time left is there after it; at the midpoint it has come round meanwhile, and is there whole."""
+    play = rest(asked_in_private(kind).later(days=4), days=21)
+    assert {q.answer_by for q in play.state.questions if q.kind == kind} == {play.now + days * DAY}
+    play.later(days=days)
+    assert play.asked(kind) == []
+
+
+def test_to_rest_is_no_answer_to_whether_to_go_on_after_the_last() -> None:
+    play = asked_in_private("tail")
+    play.send("reply", "a", question=play.open_question("a", "tail"), answer="go_on")
+    rest(play, days=21)
+    assert play.stage() == "practising"
+    play.send("reply", "b", question=play.open_question("b", "tail"), answer="go_on")
+    assert play.state.in_tail
+
+
+def test_while_it_is_paused_nobody_is_shown_a_day_to_answer_by() -> None:
+    play = asked_in_private("tail")
+    [shown] = play.sees("b").questions
+    assert shown.answer_by == play.now + 14 * DAY
+    play.send("pause", "a")
+    [shown] = play.sees("b").questions
+    assert shown.answer_by is None
+
+
+def test_a_worry_at_the_midpoint_reaches_safeguarding_in_a_pause_as_it_does_outside_one() -> None:
+    play = asked_in_private("midpoint")
+    play.send("reply", "a", question=play.open_question("a", "midpoint"), answers=NOT_WELL)
+    play.send("pause", "b")
+    play.later(days=14)
+    assert play.told("concern") == ["safeguarding"]
+    assert play.asked("midpoint") == ["b"], "who was never told of it can still answer"
+    assert play.told("midpoint") == ["a"]

@@ -95,6 +95,7 @@ class QuestionView(Frozen):
     items: Mapping[str, str] = Field(default_factory=dict)
     """For the suitability questions: each with its text; answer all of them with yes, no or unsure."""
     answer_by: Instant | None = None
+    """None: there is no hurry, as while it is paused."""
     about: KindName | None = None
     topic: Words | None = None
 
@@ -214,7 +215,7 @@ def view(state: State, request: ViewRequest) -> View:
         consented=by in state.consents,
         dialogue=_dialogue(state, by, request.now, language),
         spoken=state.spoken,
-        questions=tuple(_question(q, language) for q in state.questions if q.to == by),
+        questions=tuple(_question(state, q, language) for q in state.questions if q.to == by),
         notes=tuple(
             NoteView(id=n.id, mine=n.by == by, shared=n.shared, words=n.words)
             for n in state.notes
@@ -319,7 +320,7 @@ def _prompt(dialogue: Dialogue, act: Act, language: str) -> ActPrompt:
     return ActPrompt(act=act, stem=prompt.stem, guidance=prompt.guidance)
 
 
-def _question(question: Question, language: str) -> QuestionView:
+def _question(state: State, question: Question, language: str) -> QuestionView:
     screens = question.kind in ("intake", "midpoint")
     return QuestionView(
         id=question.id,
@@ -327,7 +328,7 @@ def _question(question: Question, language: str) -> QuestionView:
         text=texts.question(question.kind, language),
         choices={c: texts.choice(question.kind, c, language) for c in CHOICES[question.kind]},
         items={i: texts.screen(language)[i] for i in SCREEN} if screens else {},
-        answer_by=question.answer_by,
+        answer_by=None if state.paused else question.answer_by,
         about=question.about,
         topic=question.topic,
     )
