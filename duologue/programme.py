@@ -230,10 +230,13 @@ class Programme:
     async def forget(self, *, patience: timedelta = PATIENCE) -> ForgetReceipt:
         """End the programme if it lives, and forget the couple: nobody can read their words or reach them any more.
 
-        The end is a gentle one, with a farewell to both; where no worker brings it about within `patience`, the
-        workflow is terminated. The history stays, and replays as before. Nothing is ended before the vault has
-        answered. Raises `Unsealed` where there is none, or it does not answer, or does not know a couple that has
-        words; of one that has none, nothing is forgotten and the receipt says so.
+        The end is a gentle one, with a farewell to both. But to be forgotten comes first: what has not gone out within
+        `patience` never does, and the workflow is terminated. That is so where no worker runs, in somebody's quiet
+        hours, and while a notice of a pause is under way, for up to a day: then nobody is told, and calendars keep
+        their invitations. Either wait longer, or tell them yourself; `handle.describe()` says `TERMINATED`.
+        The history stays, and replays as before. Nothing is ended before the vault has answered.
+        Raises `Unsealed` where there is none, or it does not answer, or does not know a couple that has words; of one
+        that has none, nothing is forgotten and the receipt says so.
         """
         if self.client.keys is None:
             raise Unsealed("this client has no vault, and so nothing that could be forgotten")

@@ -14,6 +14,7 @@ from duologue.practice.messages import COMMANDS
 from duologue.practice.values import Partner, Words
 
 if TYPE_CHECKING:
+    from duologue.programme import Programme
     from duologue.vault.values import ForgetReceipt
 
 
@@ -77,9 +78,18 @@ def _unsealed(why: str) -> Problem:
 def forget(
     programme: context.ProgrammeId,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: Annotated[
+        str,
+        typer.Option(
+            metavar="SPAN",
+            help="How long farewells may take; what has not gone out by then never does. Quiet hours hold them until "
+            "morning, a notice of a pause for up to a day.",
+        ),
+    ] = "30s",
     as_json: context.AsJson = False,
 ) -> None:
     """End a programme if it lives, and forget the couple: nobody reads their words or reaches them any more."""
+    patience = context.span(wait)
     if not yes:
         if not sys.stdin.isatty():
             raise Problem("usage", f"'{programme}' would be forgotten for good.", "Say so with --yes.")
@@ -88,12 +98,13 @@ def forget(
         )
         typer.confirm("Forget this couple?", abort=True)
 
-    async def work() -> ForgetReceipt:
-        client = await context.connect(context.load_settings())
+    async def work() -> tuple[ForgetReceipt, bool]:
+        found = (await context.connect(context.load_settings())).programme(programme)
         with output.working("Ending and forgetting …"):
-            return await client.programme(programme).forget()
+            receipt = await found.forget(patience=patience)
+        return receipt, await _terminated(found)
 
-    receipt = context.run(work())
+    receipt, terminated = context.run(work())
     if as_json:
         output.emit(
             {
@@ -101,6 +112,7 @@ def forget(
                 "forgotten_at": receipt.at.isoformat(),
                 "keys": receipt.keys,
                 "contacts": receipt.contacts,
+                "terminated": terminated,
             }
         )
         return
@@ -114,3 +126,20 @@ def forget(
             "of the vault from before open until the key that wraps them is destroyed: duologue keys",
         ),
     )
+    if terminated:
+        output.say(
+            output.bad("Not everybody was told"),
+            ": the programme was terminated before all messages had gone out, and none goes out any more. Tell them "
+            "yourself; their calendars may still show what was booked.",
+        )
+
+
+async def _terminated(programme: Programme) -> bool:
+    """Whether it did not end by itself, with a farewell to both. No: also where the service knows it no more."""
+    from temporalio.client import WorkflowExecutionStatus
+    from temporalio.service import RPCError
+
+    try:
+        return (await programme.handle.describe()).status == WorkflowExecutionStatus.TERMINATED
+    except RPCError:
+        return False

@@ -15,6 +15,7 @@ from duologue.worker.settings import Settings
 from duologue.worker.vaulting import vault_of
 from tests.cli.conftest import Terminal
 from tests.cli.test_dialogue import enrolled
+from tests.support.programmes import quiet_hours_now
 from tests.support.raw import payload, update
 
 WORDS = "the sea was calm that day"
@@ -121,10 +122,22 @@ async def test_a_couple_is_forgotten_once_it_was_said_so(
     assert "[forgotten]" in await read(online, programme, "b")
 
 
+async def test_whoever_was_not_told_is_said_to_be(online: Terminal) -> None:
+    programme, now = await enrolled(online), quiet_hours_now()
+    quiet = ("--zone", "UTC", "--quiet", f"{now.start}-{now.end}")
+    await online("adjust", programme, "--by", "a", *quiet)
+    done = await online("forget", programme, "--yes", "--wait", "2s")
+    assert "Not everybody was told" in done.out
+    assert (await online("forget", programme, "--yes", "--json")).data["terminated"] is True
+    asked = await online("forget", programme, "--yes", "--wait", "long", code=None)
+    assert asked.code != 0
+
+
 async def test_a_script_forgets_by_yes_and_reads_the_receipt_again_at_a_repeat(online: Terminal) -> None:
     programme = await enrolled(online)
     plain = await online("forget", programme, "--yes")
     assert plain.out.startswith(f"Forgotten: '{programme}'")
+    assert "Not everybody" not in plain.out
     first = (await online("forget", programme, "--yes", "--json")).data
     again = (await online("forget", programme, "--yes", "--json")).data
     assert first == again

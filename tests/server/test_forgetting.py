@@ -1,5 +1,6 @@
 """Forgetting: a couple's words open nowhere any more, and their history still replays to the same state."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from structlog.testing import capture_logs
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client as TemporalClient
-from temporalio.client import WorkflowHandle, WorkflowHistory
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
 from duologue.client import Client, Programme, UnknownProgramme, Unsealed
@@ -27,6 +28,7 @@ from tests.support.programmes import (
     enrol,
     history,
     proved,
+    settled,
     until,
     with_codec,
     working,
@@ -116,6 +118,27 @@ async def test_it_does_not_depend_on_a_worker(client: Client) -> None:
     assert described.status.name == "TERMINATED"
 
 
+async def test_who_waits_long_enough_for_the_farewells_has_them_sent(client: Client) -> None:
+    desk = Desk()
+    async with working(client, desk):
+        hasty, patient = [await begun(client) for _ in range(2)]
+        await settled(hasty)
+        await settled(patient)
+        desk.open.clear()
+        before = len(desk.keys)
+        await hasty.forget(patience=timedelta(seconds=1))
+        forgetting = asyncio.create_task(patient.forget(patience=timedelta(seconds=60)))
+
+        async def under_way() -> bool:
+            return any(key.startswith(f"{patient.id}:") for key in desk.keys[before:])
+
+        await until(under_way, "a farewell")
+        desk.open.set()
+        await forgetting
+        ends = [(await each.handle.describe()).status for each in (hasty, patient)]
+    assert ends == [WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.COMPLETED]
+
+
 async def test_without_a_vault_it_says_so(embedded_client: TemporalClient) -> None:
     with pytest.raises(Unsealed, match="no vault"):
         await client_of(embedded_client).programme("p").forget()
@@ -190,7 +213,7 @@ async def test_what_counts_is_the_policy_at_the_end(client: Client, vault: Vault
             wordless.id, "person-1", (Contact(channel="email", address="a@example.org"),)
         )
         await sooner.do("adjust", "facilitator", policy={"forget_after": "1d"})
-        await never.do("adjust", "facilitator", policy={"moves": 2})
+        await never.do("adjust", "facilitator", policy={"forget_after": None})
         for each in (sooner, never, wordless):
             await each.cancel()
             await each.result()

@@ -72,6 +72,12 @@ def quiet_hours_away(now: datetime | None = None) -> QuietHours:
     return QuietHours(start=f"{begins:%H}:00", end=f"{begins + timedelta(hours=1):%H}:00")
 
 
+def quiet_hours_now(now: datetime | None = None) -> QuietHours:
+    """Hours in which it is now, and will be for the next few, for somebody in UTC."""
+    now = now or datetime.now(UTC)
+    return QuietHours(start=f"{now - timedelta(hours=1):%H}:00", end=f"{now + timedelta(hours=5):%H}:00")
+
+
 class Desk:
     """The two activities, on paper: the calendar for real, and a channel that remembers, blocks or fails as told."""
 
@@ -91,7 +97,7 @@ class Desk:
         self.calendar_open = asyncio.Event()
         self.calendar_open.set()
         self.at_some_hours: set[QuietHours] = set()
-        """Quiet hours that may be now or not, by when the test happens to run. See `quiet_hours_away`."""
+        """Quiet hours that may be now or not, by when the test runs. See `quiet_hours_away`, `quiet_hours_now`."""
 
     @property
     def attempts(self) -> Counter[str]:
@@ -108,10 +114,10 @@ class Desk:
         @activity.defn(name="resolve")
         async def resolve(ask: Resolve) -> Resolution:
             await self.calendar_open.wait()
-            now = datetime.now(UTC)
-            away = [quiet_hours_away(now - timedelta(hours=n)) for n in range(2)]
+            hours = [datetime.now(UTC) - timedelta(hours=n) for n in range(2)]
+            meant = [quiet(hour) for hour in hours for quiet in (quiet_hours_away, quiet_hours_now)]
             people = (ask.people.a, ask.people.b)
-            self.at_some_hours |= {each.quiet for each in people if each.quiet and each.quiet not in away}
+            self.at_some_hours |= {each.quiet for each in people if each.quiet and each.quiet not in meant}
             return calendar.resolve(ask)
 
         @activity.defn(name="deliver")
