@@ -29,9 +29,10 @@ UNOPENED = b"binary/unopened"
 """The encoding of what was handed to us as encrypted and is not, or no longer; there is nothing in it."""
 
 VERSION = b"1"
-BUCKETS: dict[Scope, int] = {"ops": 256, "safeguarding": 2048}
-"""What is encrypted is filled up to a multiple of so many bytes. A sealed reason fits into the second: so a pause and
-its notices are of one size also where a client sends none."""
+BUCKETS: dict[Scope, int] = {"ops": 256, "safeguarding": 2560}
+"""What is encrypted is filled up to a multiple of so many bytes. A notice with a sealed reason fits into the second
+whole, however long its references and zones are: so a pause and its notices are of one size with a concern and without,
+also where a client sends no reason."""
 
 MARK = "scope"
 """The metadata by which a payload says its scope before it is encrypted, and after; see `converter`."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.common import HeaderCodecBehavior
@@ -24,9 +25,10 @@ from duologue.practice import views
 from duologue.practice.asks import Delivered, Message
 from duologue.practice.decide import start
 from duologue.practice.messages import Pause, Receipt
-from duologue.practice.values import By, Scope
+from duologue.practice.plan import QuietHours
+from duologue.practice.values import By, Scope, Words
 from duologue.simulate import reference_plan
-from duologue.vault.seal import seal
+from duologue.vault.seal import REASON_BYTES, seal
 from duologue.vault.values import ContentKey
 from duologue.workflows.intake import arguments
 from duologue.workflows.programme import Start
@@ -156,6 +158,60 @@ def test_a_pause_and_its_notice_are_of_one_size_with_a_reason_and_without() -> N
             payload.ByteSize() for payload in encoded(RING, *converted(sent, sent.with_(**{field: words})))
         }
         assert len(sizes) == 1
+
+
+LONGEST = 64
+"""Characters of an id, a reference, a zone or a content key's name, at the most."""
+
+
+def longest_notice(template: str, length: int) -> Message:
+    """With everything that a message could have, each so long; more than any notice has."""
+    name, at = "x" * length, datetime(2027, 1, 4, 9, 1, 2, 345678, tzinfo=UTC)
+    return message("safeguarding", template).with_(
+        key=f"{name}:p9999:notice:safeguarding:9999",
+        programme=name,
+        ref=name,
+        language="de-AT",
+        zone=name,
+        home=name,
+        quiet=QuietHours(start="22:00", end="07:00"),
+        session=9999,
+        revision=9999,
+        start=at,
+        free_until=at,
+        until=at,
+        minutes=1440,
+        at=at,
+        words=longest_reason(name),
+        question=name,
+    )
+
+
+def longest_reason(name: str) -> Words:
+    words = seal(
+        "x" * REASON_BYTES,
+        ContentKey.thrown_away("a"),
+        programme=name,
+        command="pause",
+        field="reason",
+        command_id=name,
+    )
+    return words.with_(key=name)
+
+
+def test_no_length_of_an_id_or_zone_makes_a_concern_larger_than_a_pause() -> None:
+    """From the shortest to the longest that any may be, all notices are of one size, and so are all pauses."""
+    notices: list[Any] = [message("safeguarding", "none")]
+    pauses: list[Any] = [make("pause", "a", command_id="x")]
+    for length in range(1, LONGEST + 1):
+        notices += [longest_notice(template, length) for template in ("none", "concern", "paused")]
+        name = "x" * length
+        given = {"reason": longest_reason(name).model_dump(exclude_none=True), "until": NOW.isoformat()}
+        pauses += [make("pause", "a", command_id=name, concern=c, **given) for c in (False, True)]
+    for all_of_them in (notices, pauses):
+        assert len({payload.ByteSize() for payload in encoded(RING, *converted(*all_of_them))}) == 1
+    with pytest.raises(ValidationError):
+        Pause.model_validate({"command_id": "x" * (LONGEST + 1), "by": "a"})
 
 
 def test_another_rings_payload_is_refused_and_does_not_wait() -> None:

@@ -33,6 +33,7 @@ from duologue.activities import Activities, Contact, Everyone, Pace, Post, TryAg
 from duologue.client import Client, Programme
 from duologue.codec import KeyRing, Keys
 from duologue.practice.asks import Message
+from duologue.practice.plan import QuietHours
 from duologue.practice.texts import MessageText
 from duologue.vault import LocalKeys, Vault
 from duologue.worker import codec_server, logs
@@ -80,6 +81,7 @@ class Office:
     def __init__(self, channel: Troubled, vault: Vault) -> None:
         self._post = Post(Everyone(Contact(channel=channel.name)), [channel], pace=PACE)
         self._vault = vault
+        self.at_some_hours: set[QuietHours] = set()
 
     def activities(self) -> list[Any]:
         here = Activities(self._post, keys=self._vault)
