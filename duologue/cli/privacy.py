@@ -36,7 +36,10 @@ def seal(
     from duologue.vault.seal import seal as closed
 
     name, field = _carrying(command)
-    words = _words(sys.stdin.read().strip() if text == "-" else text)
+    words = sys.stdin.read().strip() if text == "-" else text
+    # A pause is sent with a reason always, so that its size tells nothing: without words, that of the empty text.
+    if words or name != "pause":
+        _refuse_unsayable(words)
     partner: Partner = by
 
     async def work() -> Words:
@@ -61,14 +64,13 @@ def _carrying(command: str) -> tuple[str, str]:
     return name, fields[0]
 
 
-def _words(text: str) -> str:
-    """What can be said. Raises `Problem`, which repeats nothing of it."""
+def _refuse_unsayable(text: str) -> None:
+    """Raises `Problem`, which repeats nothing of it, for what cannot be said."""
     try:
         Words(text=text)
     except ValidationError as error:
         told = error.errors(include_input=False, include_url=False, include_context=False)[0]
         raise _unsealed(told["msg"].removeprefix("Value error, ")) from None
-    return text
 
 
 def _unsealed(why: str) -> Problem:

@@ -80,6 +80,21 @@ async def test_what_is_one_partners_alone_opens_for_that_partner_only(
     await vault.close()
 
 
+async def test_a_pause_without_a_reason_is_sealed_as_one_with_it_and_taken(
+    online: Terminal, embedded_client: TemporalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programme = await enrolled(online)
+    sizes = set()
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    for command_id, text in (("p-1", ""), ("p-2", "-"), ("p-3", WORDS)):
+        said = await online("seal", programme, "pause", command_id, text, "--by", "a")
+        sizes.add(len(said.out))
+        sent = json.dumps({"command_id": command_id, "by": "a", **said.data}).encode()
+        assert await update(raw(embedded_client, programme), ("pause", [payload(sent)])) == ""
+    assert len(sizes) == 1
+    assert "paused" in await read(online, programme, "b")
+
+
 async def test_what_cannot_be_sealed_says_why(online: Terminal) -> None:
     programme, file = online.file()
     await online("start", str(file))
@@ -90,6 +105,7 @@ async def test_what_cannot_be_sealed_says_why(online: Terminal) -> None:
         ((programme, "note", "c", long), "at most"),
         ((programme, "pause", "c", long[:1500]), "at most"),
         ((programme, "note", "c", " "), "say something"),
+        ((programme, "note", "c", ""), "say something"),
     ):
         said = await online("seal", *call, "--by", "a", code=None)
         assert said.code in (1, 2)
