@@ -193,6 +193,8 @@ def _question(of: View, question: QuestionView) -> None:
     output.say(f"  {question.text}{about}")
     if question.topic:
         output.say("  Topic: ", _said(question.topic))
+    for wish in (r for r in of.requests if r.id == question.request):
+        output.say("  Wish: ", _said(wish.words))
     if question.answer_by:
         output.say("  ", output.soft(f"To be answered by {output.when(question.answer_by)}"))
     output.table(

@@ -173,6 +173,8 @@ def _reply(ledger: Ledger, command: m.Reply) -> None:
             ladder.chosen(ledger)
         case "tail":
             course.chosen_tail(ledger)
+        case "followup":
+            course.book_next(ledger)
         case "resume":
             _go_on_if_both(ledger)
         case "check_in" if command.answer == "talk_to_someone":

@@ -80,7 +80,8 @@ def screened_again(ledger: Ledger) -> None:
 def book_next(ledger: Ledger) -> None:
     """Make the curriculum's next session and ask for its time; after the last, ask about the tail or complete.
 
-    Whenever a session is over this looks again: nothing completes while another is still to be held.
+    Whenever a session is over, or a gift followed up, this looks again: nothing completes while another session is
+    still to be held, or while it is open what became of a gift.
     """
     state = ledger.state
     if state.stage != "practising":
@@ -101,11 +102,16 @@ def book_next(ledger: Ledger) -> None:
                 ask(ledger, person, "tail", within=state.policy.decide_within, template="tail")
         return
     else:
-        if not state.sessions:
+        if not state.sessions and not _gifts_open(state):
             end(ledger, "completed")
         return
     ledger.emit(e.SessionMade(at=ledger.now, session=made))
     ask_time(ledger, made)
+
+
+def _gifts_open(state: State) -> bool:
+    """Whether a gift is still to be followed up."""
+    return any(granted.status in ("open", "asked") for granted in state.requests)
 
 
 def _session(state: State, item: Item, turn: int) -> Session:
@@ -159,11 +165,11 @@ def time_resolved(ledger: Ledger, resolution: Resolution) -> None:
         ask_calendar(ledger, session, asked.with_(**wanted))
     elif session.origin == "deferred":
         let_go(ledger, session, "cancelled")
-    elif len(state.sessions) == 1:
+    elif len(state.sessions) == 1 and not _gifts_open(state):
         # It is complete where the last slot was held, and not where this session had that one, or none was held.
         held = state.in_tail or (state.next_item > 0 and session.revision == 0)
         end(ledger, "slots_used_up" if held else "no_slot_left")
-    # Else another session is still to be held; once it is over, `book_next` asks again.
+    # Else another session is still to be held, or a gift to be followed up; after that, `book_next` asks again.
 
 
 def _free(ledger: Ledger, session: Session, asked: Resolve, slots: Iterable[Slot]) -> list[Slot]:

@@ -158,6 +158,8 @@ def _lapse(ledger: Ledger, question: Question) -> None:
             if rested:
                 # Whoever was not told of it, because it is paused, can still answer.
                 course.screen_again(ledger, question.to)
+        case "followup":
+            course.book_next(ledger)
         case "dialogue_request":
             asker = other(question.to)
             tell(ledger, asker, "question_lapsed", about=f"{asker}.{question.id}")

@@ -38,6 +38,16 @@ def test_a_tail_of_which_the_last_slot_was_missed_is_complete_as_the_curriculum_
     assert (play.stage(), play.state.ending) == ("completed", "slots_used_up")
 
 
+def test_slots_used_up_wait_for_what_became_of_a_gift() -> None:
+    cadence = {"every": "list", "at": ["+1d"]}
+    play = practising("request", "full", cadence=cadence).hold()
+    assert (play.stage(), [s.status for s in play.state.sessions]) == ("practising", ["booking"])
+    play.later(days=7)
+    for by in PARTNERS:
+        play.send("reply", by, question=play.open_question(by, "followup"), answer="kept")
+    assert play.state.ending == "slots_used_up"
+
+
 def test_slots_used_up_wait_for_another_half_that_is_still_to_be_held() -> None:
     play = practising(cadence={"every": "list", "at": ["+10h"]}).hold(defer=True)
     assert play.stage() == "practising"

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from duologue.practice import events as e
 from duologue.practice.state import NOTES_KEPT
+from duologue.practice.values import PARTNERS
 from tests.support.core import (
     DAY,
     EVENING,
@@ -399,6 +400,50 @@ def test_a_chosen_request_is_granted_due_and_followed_up() -> None:
     assert [r.status for r in play.state.requests] == ["kept", "asked"]
     play.later(days=14)
     assert [r.status for r in play.state.requests] == ["kept", "not_yet"]
+
+
+def test_whoever_is_asked_of_two_gifts_sees_which_is_meant() -> None:
+    play = practising("request", "request", "full").hold().hold()
+    play.later(days=7)
+    questions = [q for q in play.sees("a").questions if q.kind == "followup"]
+    wishes = {r.id: r.words for r in play.sees("a").requests if r.asked_by == "a"}
+    assert sorted(q.request or "" for q in questions) == sorted(wishes)
+    assert len(questions) == 2
+
+
+def test_a_programme_is_complete_only_when_its_gifts_are_followed_up() -> None:
+    play = practising("request").hold()
+    assert (play.stage(), play.state.sessions) == ("practising", ())
+    play.later(days=7)
+    play.send("reply", "b", question=play.open_question("b", "followup"), answer="kept")
+    assert play.stage() == "practising"
+    play.later(days=13, hours=23)
+    assert play.stage() == "practising"
+    play.later(hours=1)
+    assert (play.stage(), play.told("completed")) == ("completed", ["a", "b"])
+    assert [r.status for r in play.state.requests] == ["not_yet", "kept"]
+
+
+def test_what_a_last_review_asks_can_be_answered_after_it() -> None:
+    play = practising("request", "review", policy={"decide_within": "2d"})
+    play.hold()
+    play.send("reschedule", "a", session=2, at=EVENING + 2 * DAY)
+    play.hold()
+    assert (play.stage(), play.asked("followup")) == ("practising", ["a", "b"])
+    for by in PARTNERS:
+        play.send("reply", by, question=play.open_question(by, "followup"), answer="partly")
+    assert play.stage() == "completed"
+
+
+def test_a_pause_in_the_meantime_completes_nothing() -> None:
+    play = practising("request").hold()
+    play.later(days=7).send("pause", "a")
+    for by in PARTNERS:
+        play.send("reply", by, question=play.open_question(by, "followup"), answer="kept")
+    assert play.stage() == "paused"
+    for by in PARTNERS:
+        play.send("resume", by)
+    assert play.stage() == "completed"
 
 
 def test_a_review_follows_up_what_is_still_open() -> None:

@@ -98,6 +98,8 @@ class QuestionView(Frozen):
     """None: there is no hurry, as while it is paused."""
     about: KindName | None = None
     topic: Words | None = None
+    request: str | None = None
+    """For a follow-up: which of `requests` it is about."""
 
 
 class SessionView(Frozen):
@@ -331,4 +333,5 @@ def _question(state: State, question: Question, language: str) -> QuestionView:
         answer_by=None if state.paused else question.answer_by,
         about=question.about,
         topic=question.topic,
+        request=question.request,
     )
