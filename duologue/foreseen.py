@@ -142,6 +142,8 @@ def rough_edges(
         elif session.twice:
             which = "second" if session.fold else "first"
             yield f"session {session.number}: the clock reads its time twice that day; the {which} is meant"
+    if plan.curriculum.items[-1].midpoint and plan.curriculum.tail is None:
+        yield "the last session has 'midpoint': nothing is asked where nothing follows; set it on an earlier session"
     replaced = sorted({kind for s in sessions for kind in s.replaced})
     if replaced:
         yield f"not both have opted in to {' and '.join(replaced)}: the fallback is held in their place"

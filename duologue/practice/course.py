@@ -277,10 +277,16 @@ def close(ledger: Ledger, session: Session, outcome: Outcome) -> None:
     """A session is over; what comes next is booked."""
     _keep_agreed(ledger, session)
     ledger.emit(e.SessionEnded(at=ledger.now, session=session.number, outcome=outcome))
-    if session.item.midpoint and outcome in ("done", "stopped"):
+    if session.item.midpoint and outcome in ("done", "stopped") and _more_to_hold(ledger.state):
         for person in PARTNERS:
             screen_again(ledger, person)
     book_next(ledger)
+
+
+def _more_to_hold(state: State) -> bool:
+    curriculum, tail = state.plan.curriculum, state.plan.curriculum.tail
+    in_tail = tail is not None and state.tail_held < tail.count
+    return bool(state.sessions) or state.next_item < len(curriculum.items) or in_tail
 
 
 def let_go(ledger: Ledger, session: Session, outcome: Literal["lapsed", "cancelled"]) -> None:
@@ -394,7 +400,14 @@ _FAREWELL: Mapping[Ending, str] = {
 
 
 def end(ledger: Ledger, ending: Ending) -> None:
-    """End the programme gently: both are told, with the same words."""
-    undone, invited = void(ledger), invited_to(ledger.state)
+    """End the programme gently: both are told, with the same words.
+
+    Where the midpoint's questions are open, notices go out as for a pause: of what one of the two has answered by then,
+    if that is a concern, and otherwise of nothing.
+    """
+    before = ledger.state
+    undone, invited = void(ledger), invited_to(before)
     ledger.emit(e.Ended(at=ledger.now, ending=ending))
     tell_each_and_clear(ledger, _FAREWELL.get(ending, "ended"), "programme", invited, undone)
+    if any(q.kind == "midpoint" for q in before.questions):
+        notify(ledger, "end", concern=not all(before.screened.values()), reason=None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from duologue.practice.asks import Window
 from duologue.practice.plan import Policy, QuietHours
-from duologue.practice.state import LATEST_SESSION, Session, State
+from duologue.practice.state import LATEST_SESSION, Question, Session, State
 from duologue.practice.values import PARTNERS, Instant
 
 
@@ -20,6 +20,19 @@ def allowed_from(state: State, to: str, at: Instant) -> Instant | None:
         return at
     window = _window(state, to, at)
     return None if window is None else max(at, window.start)
+
+
+def answer_by(state: State, question: Question) -> Instant | None:
+    """Until when a question can be answered; None: as long as it is open.
+
+    What the midpoint asks is settled by the time the programme's next session opens for check-in: it cuts off no
+    dialogue, and none is begun before. One that the two hold on their own account does not hurry anybody.
+    """
+    if question.kind != "midpoint" or question.answer_by is None:
+        return question.answer_by
+    booked = [s for s in state.sessions if s.status == "booked" and s.origin != "asked"]
+    opens = [s.start - state.policy_for(s).opens_before for s in booked if s.start is not None]
+    return min([question.answer_by, *(at for at in opens if at > question.asked_at)])
 
 
 def soonest(state: State, asked: Instant, now: Instant) -> Instant:

@@ -12,7 +12,7 @@ from functools import partial
 from duologue.practice import course, ladder, times
 from duologue.practice import events as e
 from duologue.practice.asks import Message, Resolve
-from duologue.practice.moments import allowed_from
+from duologue.practice.moments import allowed_from, answer_by
 from duologue.practice.plan import Policy
 from duologue.practice.state import Break, Granted, Pending, Question, Session, State
 from duologue.practice.telling import Ledger, place, tell, tell_each, void
@@ -68,8 +68,8 @@ def deadlines(state: State) -> Iterator[Deadline]:
         return
     for question in state.questions:
         # In a pause the time for an answer stands still; at the midpoint it comes round all the same, for the concern.
-        if question.answer_by is not None and (state.paused is None or question.kind == "midpoint"):
-            yield question.answer_by, f"question {question.id}", partial(_lapse, question=question)
+        if (by := answer_by(state, question)) and (state.paused is None or question.kind == "midpoint"):
+            yield by, f"question {question.id}", partial(_lapse, question=question)
     yield from _of_ladder(state)
     paused = state.paused
     if paused is not None:

@@ -11,7 +11,7 @@ from duologue.practice.decide import Cancelled
 from duologue.practice.journal import phrase
 from duologue.practice.values import PARTNERS
 from duologue.practice.views import attributes, details, overview
-from tests.support.core import NOT_WELL, WELL, Play, answer, missed_thrice, practising
+from tests.support.core import DAY, NOT_WELL, WELL, Play, answer, missed_thrice, practising
 
 
 def reached(play: Play) -> list[str]:
@@ -307,3 +307,69 @@ def test_a_no_at_the_midpoint_pauses_once_both_have_answered_or_their_time_is_ov
     assert (play.stage(), play.state.hushed) == ("paused", True)
     assert play.told("concern") == ["safeguarding"]
     assert play.told("paused") == ["a", "b"]
+
+
+def test_what_the_midpoint_asks_is_settled_before_the_next_session_and_cuts_none_off() -> None:
+    play = midpoint()
+    play.send("reply", "a", question=play.open_question("a", "midpoint"), answers=NOT_WELL)
+    opens = play.begins - play.state.policy.opens_before
+    assert [q.answer_by for q in play.sees("b").questions] == [opens]
+    play.at(opens - timedelta(seconds=1))
+    assert play.stage() == "practising"
+    play.at(opens)
+    assert (play.stage(), play.told("concern"), play.asked("midpoint")) == ("paused", ["safeguarding"], [])
+
+
+def test_unanswered_it_lapses_there_and_the_session_is_held() -> None:
+    play = midpoint().check_in()
+    assert play.asked("midpoint") == []
+    play.hold()
+    assert play.state.counts == {"done": 2}
+
+
+def test_it_is_due_sooner_where_that_session_is_moved_and_not_for_one_between_the_booked_ones() -> None:
+    play = midpoint().later(days=1)
+    sooner = play.begins - 3 * DAY
+    play.send("reschedule", "a", session=play.session.number, at=sooner)
+    assert [q.answer_by for q in play.sees("b").questions] == [sooner - play.state.policy.opens_before]
+    play.send("ask_dialogue", "a", kind="mirroring")
+    play.send("reply", "b", question=play.open_question("b", "dialogue_request"), answer="now")
+    play.hold()
+    assert play.asked("midpoint") == ["a", "b"]
+
+
+@pytest.mark.parametrize("ends", [left, decided_to_end, cancelled])
+def test_a_no_that_was_given_is_told_if_the_programme_ends_before_the_other_answers(
+    ends: Callable[[Play], None],
+) -> None:
+    plays = [midpoint(), midpoint()]
+    for play, answers in zip(plays, (WELL, NOT_WELL), strict=True):
+        play.send("reply", "a", question=play.open_question("a", "midpoint"), answers=answers)
+        ends(play)
+        assert play.stage() == "ended"
+    look_the_same(*plays)
+    assert [play.told("concern") for play in plays] == [[], ["safeguarding"]]
+
+
+def test_it_is_told_too_if_the_programme_completes_first() -> None:
+    tail = {"item": {"kinds": ["full"]}, "cadence": {"every": "month", "on": "monday", "at": "19:00"}}
+    items = [{"kinds": ("mirroring",), "midpoint": True}]
+    play = practising(curriculum={"name": "x", "items": items, "tail": tail}).hold()
+    play.send("reply", "a", question=play.open_question("a", "midpoint"), answers=NOT_WELL)
+    for by in PARTNERS:
+        play.send("reply", by, question=play.open_question(by, "tail"), answer="complete")
+    assert (play.stage(), play.told("concern")) == ("completed", ["safeguarding"])
+
+
+def test_an_end_without_open_questions_sends_no_notice() -> None:
+    play = midpoint()
+    for by in PARTNERS:
+        play.send("reply", by, question=play.open_question(by, "midpoint"), answers=WELL)
+    play.send("withdraw", "a")
+    assert play.sent(to="safeguarding") == []
+
+
+def test_after_the_last_session_nothing_is_asked_at_the_midpoint() -> None:
+    items = [{"kinds": ("mirroring",), "midpoint": True}]
+    play = practising(curriculum={"name": "x", "items": items}).hold()
+    assert (play.stage(), play.told("midpoint")) == ("completed", [])

@@ -114,6 +114,15 @@ def test_of_reminders_that_are_held_until_the_same_minute_only_one_is_planned() 
     assert [status for status, _ in shown].count("held") == 1
 
 
+def test_a_midpoint_after_the_last_session_is_named_as_useless() -> None:
+    given = plan(1)
+    item, warning = given.curriculum.items[-1], "the last session has 'midpoint'"
+    for midpoint in (False, True):
+        curriculum = given.curriculum.with_(items=(item.with_(midpoint=midpoint),), tail=None)
+        found = forecast(given.with_(curriculum=curriculum), starts=BEGINS)
+        assert any(warning in said for said in found.warnings) == midpoint
+
+
 def test_an_hour_that_changes_for_one_of_them_is_said() -> None:
     given = plan()
     people = given.people.with_(b=given.people.b.with_(zone="America/New_York"))

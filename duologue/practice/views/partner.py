@@ -14,7 +14,7 @@ from pydantic import Field
 from duologue.practice import grammar, texts
 from duologue.practice.grammar import Act, Dialogue, Role
 from duologue.practice.messages import Receipt
-from duologue.practice.moments import offered
+from duologue.practice.moments import answer_by, offered
 from duologue.practice.passing import pass_time
 from duologue.practice.plan import KindName
 from duologue.practice.spoken import Spoken
@@ -330,7 +330,7 @@ def _question(state: State, question: Question, language: str) -> QuestionView:
         text=texts.question(question.kind, language),
         choices={c: texts.choice(question.kind, c, language) for c in CHOICES[question.kind]},
         items={i: texts.screen(language)[i] for i in SCREEN} if screens else {},
-        answer_by=None if state.paused else question.answer_by,
+        answer_by=None if state.paused else answer_by(state, question),
         about=question.about,
         topic=question.topic,
         request=question.request,
