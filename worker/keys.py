@@ -5,13 +5,15 @@ Only finding, making and missing them lives here; what they do is in `duologue.c
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
 
 from duologue.codec import KeyNotAtHand, KeyRing, KeyRingError, Keys
+from duologue.vault import BadKeys, held
 from duologue.worker import embedded
 from duologue.worker.errors import SettingsError
 from duologue.worker.settings import Settings
@@ -45,27 +47,36 @@ def read(path: Path) -> Keys:
 
 def make(path: Path) -> bool:
     """Write a new ring to `path`, for its owner alone to read. False if something stood there, which stays."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    write(new, KeyRing.new())
-    try:
-        os.link(new, path)
-    except FileExistsError:
-        return False
-    finally:
-        new.unlink()
+    with _told_of(path), held.written(path, KeyRing.new().dump()) as new:
+        try:
+            os.link(new, path)
+        except FileExistsError:
+            return False
     return True
 
 
-def write(path: Path, ring: KeyRing) -> None:
-    """Write a ring to `path`, for its owner alone to read, whole or not at all."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(ring.dump())
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+def change(path: Path, how: Callable[[KeyRing], KeyRing]) -> KeyRing:
+    """Change the ring in a file, by one at a time, whole or not at all; its owner and mode stay. Gives the new one.
+
+    Raises `SettingsError`.
+    """
+    with _told_of(path), held.alone(path):
+        ring = how(read(path).ring)
+        held.replace(path, ring.dump())
+    return ring
+
+
+@contextlib.contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BadKeys as error:
+        raise SettingsError(error.what, error.remedy) from None
+    except FileNotFoundError:
+        raise SettingsError(f"There is no folder {path.parent}.", "Make it, or name another one.") from None
+    except OSError as error:
+        why = f"The codec keys cannot be written to {path}: {error.strerror}."
+        raise SettingsError(why, "See who may write into its folder.") from None
 
 
 def alert(missing: KeyNotAtHand) -> None:

@@ -16,6 +16,8 @@ from duologue.cli.errors import Problem
 from duologue.practice.values import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from duologue.codec import KeyRing
 
 KeyFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file of the keys.", show_default=False)]
@@ -47,14 +49,12 @@ def new(file: KeyFile, as_json: context.AsJson = False) -> None:
 
 def add(file: KeyFile, scope: OneScope = None, as_json: context.AsJson = False) -> None:
     """Add a key that at first only decrypts. Let every worker and client have it, and then: use."""
-    ring = _ring(file)
-    _written(file, ring.with_new(*([scope] if scope else ())), as_json=as_json)
+    _changed(file, lambda ring: ring.with_new(*([scope] if scope else ())), as_json=as_json)
 
 
 def use(file: KeyFile, scope: OneScope = None, as_json: context.AsJson = False) -> None:
     """Encrypt with the key that was added last. The others stay, to decrypt with: histories need them."""
-    ring = _ring(file)
-    _written(file, ring.with_newest_current(*([scope] if scope else ())), as_json=as_json)
+    _changed(file, lambda ring: ring.with_newest_current(*([scope] if scope else ())), as_json=as_json)
 
 
 def show(file: KeyFile, as_json: context.AsJson = False) -> None:
@@ -96,11 +96,10 @@ def _ring(file: Path) -> KeyRing:
     return read(file).ring
 
 
-def _written(file: Path, ring: KeyRing, *, as_json: bool) -> None:
-    from duologue.worker.keys import write
+def _changed(file: Path, how: Callable[[KeyRing], KeyRing], *, as_json: bool) -> None:
+    from duologue.worker.keys import change
 
-    write(file, ring)
-    _told(file, ring, as_json=as_json)
+    _told(file, change(file, how), as_json=as_json)
 
 
 def _told(file: Path, ring: KeyRing, *, as_json: bool) -> None:

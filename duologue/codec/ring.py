@@ -199,7 +199,8 @@ class Keys:
         self._read = time.monotonic()
         try:
             found = self._load()
-        except (KeyRingError, OSError):
+        except (ValueError, OSError):
+            # Also what is no text: a file that somebody is just writing.
             return False
         if not found.same_seal(self.ring):
             return False

@@ -7,7 +7,7 @@ just used a key of a couple that is forgotten elsewhere may hold it for as long 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from duologue.vault.reading import Keeper, KindedKey
@@ -28,6 +28,8 @@ class Remembering:
         self._keeper = keeper
         self._clock = clock
         self._known: dict[tuple[str, str], tuple[KindedKey, float]] = {}
+        self._forgettings = 0
+        """How often a forgetting has begun or ended. A key that was asked for before that is not kept."""
 
     async def add(self, programme: str, forget_after: timedelta | None = None) -> None:
         """As the keeper does."""
@@ -35,12 +37,12 @@ class Remembering:
 
     async def key(self, programme: str, kind: Kind) -> KindedKey:
         """The key of that kind; at most `FOR` old."""
-        return self._fresh(programme, kind) or self._keep(programme, await self._keeper.key(programme, kind))
+        return self._fresh(programme, kind) or await self._keep(programme, self._keeper.key(programme, kind))
 
     async def key_by_id(self, programme: str, key_id: str) -> KindedKey:
         """The key of that id; at most `FOR` old."""
-        return self._fresh(programme, key_id) or self._keep(
-            programme, await self._keeper.key_by_id(programme, key_id)
+        return self._fresh(programme, key_id) or await self._keep(
+            programme, self._keeper.key_by_id(programme, key_id)
         )
 
     async def knows(self, programme: str) -> bool:
@@ -49,15 +51,27 @@ class Remembering:
 
     async def forget(self, programme: str, *, unknown: bool = False) -> ForgetReceipt:
         """As the keeper does, and here too."""
+        self._drop(programme)
+        try:
+            return await self._keeper.forget(programme, unknown=unknown)
+        finally:
+            # Whoever asked meanwhile may have been given a key that was still there.
+            self._drop(programme)
+
+    def _drop(self, programme: str) -> None:
+        self._forgettings += 1
         for known in [known for known in self._known if known[0] == programme]:
             del self._known[known]
-        return await self._keeper.forget(programme, unknown=unknown)
 
     def _fresh(self, programme: str, which: str) -> KindedKey | None:
         key, until = self._known.get((programme, which), (None, 0.0))
         return key if self._clock() < until else None
 
-    def _keep(self, programme: str, key: KindedKey) -> KindedKey:
+    async def _keep(self, programme: str, asked: Awaitable[KindedKey]) -> KindedKey:
+        before = self._forgettings
+        key = await asked
+        if self._forgettings != before:
+            return key
         if len(self._known) >= MOST:
             self._known.clear()
         until = self._clock() + FOR.total_seconds()

@@ -12,7 +12,6 @@ import contextlib
 import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, Self
@@ -20,6 +19,7 @@ from typing import Protocol, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from duologue.vault import held
 from duologue.vault.errors import BadKeys, Damaged, KeyNotAtHand
 from duologue.vault.values import BYTES
 
@@ -158,51 +158,47 @@ class KeyFile:
     def begin(self) -> bool:
         """Make the file with a new key, unless it is there. Says whether it was made."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _written(self._path, f"{LocalKeys.new()}\n") as new, contextlib.suppress(FileExistsError):
+        with held.written(self._path, f"{LocalKeys.new()}\n") as new, contextlib.suppress(FileExistsError):
             # Whole or not at all: of two processes that begin at once, one makes it and the other finds it whole.
             os.link(new, self._path)
             return True
         return False
 
     def rotate(self) -> str:
-        """Put a new key first and keep the others. Gives its id."""
-        self.keys()
-        with _written(self._path, f"{LocalKeys.new()}\n{self._path.read_text('utf-8')}") as new:
-            new.replace(self._path)
-        return self.current
+        """Put a new key first and keep the others. Gives its id. Raises `BadKeys`."""
+        with self._alone():
+            self.keys()
+            held.replace(self._path, f"{LocalKeys.new()}\n{self._path.read_text('utf-8')}")
+            return self.current
 
     def retire(self, key_id: str) -> None:
         """Take a key out; the others and all remarks stay. Whether it still wraps anything is for the caller to know.
 
         Raises `BadKeys` for the current one, and for one that is not there.
         """
-        if key_id == self.current:
-            raise BadKeys(
-                f"The key '{key_id}' is the current one.",
-                "Put a new one before it: duologue keys new --file FILE, and then duologue keys rewrap.",
-            )
-        text = "".join(_without(key_id, line) for line in self._path.read_text("utf-8").splitlines())
-        if LocalKeys.parse(text).ids == self.keys().ids:
-            raise BadKeys(
-                f"There is no key '{key_id}' in {self._path}.", "Those that are: duologue keys status."
-            )
-        with _written(self._path, text) as new:
-            new.replace(self._path)
+        with self._alone():
+            if key_id == self.current:
+                raise BadKeys(
+                    f"The key '{key_id}' is the current one.",
+                    "Put a new one before it: duologue keys new --file FILE, and then duologue keys rewrap.",
+                )
+            text = "".join(_without(key_id, line) for line in self._path.read_text("utf-8").splitlines())
+            if LocalKeys.parse(text).ids == self.keys().ids:
+                raise BadKeys(
+                    f"There is no key '{key_id}' in {self._path}.", "Those that are: duologue keys status."
+                )
+            held.replace(self._path, text)
 
-
-@contextlib.contextmanager
-def _written(beside: Path, text: str) -> Iterator[Path]:
-    """A file of mode 0600 beside another, for as long as the block lasts."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{beside.name}.", dir=beside.parent)
-    new = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        yield new
-    finally:
-        new.unlink(missing_ok=True)
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        try:
+            with held.alone(self._path):
+                yield
+        except OSError as error:
+            raise BadKeys(
+                f"The key file {self._path} cannot be changed ({error.strerror}).",
+                "See DUOLOGUE_VAULT_KEYS_FILE, and who may write into its folder.",
+            ) from None
 
 
 def _without(key_id: str, line: str) -> str:

@@ -1,12 +1,17 @@
 """The service keys from the terminal, and what a command says that has none."""
 
+import asyncio
 import signal
+from functools import partial
 from pathlib import Path
 
 import aiohttp
+import pytest
 from temporalio.client import Client as TemporalClient
 
 from duologue.codec import KeyRing, connecting
+from duologue.vault import BadKeys, held
+from duologue.worker import keys
 from tests.cli.conftest import Terminal, python
 from tests.cli.test_up import environment, lines_until, run, started
 from tests.support.programmes import Desk, a_plan, client_of, working
@@ -35,6 +40,29 @@ async def test_keys_are_made_added_and_used_and_never_shown(terminal: Terminal, 
     assert not any(
         line.strip().strip('",') in shown.out for line in file.read_text().splitlines() if "=" in line
     )
+
+
+async def test_of_many_keys_that_are_added_at_once_none_is_lost(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    assert keys.make(file)
+    add = partial(keys.change, file, lambda ring: ring.with_new("ops"))
+    await asyncio.gather(*(asyncio.to_thread(add) for _ in range(20)))
+    assert len(keys.read(file).ring.ids("ops")) == 21
+
+
+async def test_keys_that_nobody_could_read_any_more_are_left_alone(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BadKeys("It is of another user.", "Do it as its owner.")
+
+    file = tmp_path / "keys.json"
+    await terminal("codec-keys", "new", str(file))
+    before = file.read_text()
+    monkeypatch.setattr(held, "_give", refuse)
+    assert "as its owner" in (await terminal("codec-keys", "add", str(file), code=1)).err
+    assert file.read_text() == before
+    assert "no folder" in (await terminal("codec-keys", "new", str(tmp_path / "none" / "k"), code=1)).err
 
 
 async def test_keys_that_are_there_are_not_written_over(terminal: Terminal, tmp_path: Path) -> None:

@@ -332,11 +332,14 @@ def test_keys_are_read_again_when_there_is_none_to_encrypt_with(
 
 def test_a_source_that_has_gone_bad_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rings, "_AGAIN", 0)
-    texts = [RING.dump(), "{", KeyRing.new().dump()]
-    keys = Keys(lambda: KeyRing.parse(texts.pop(0)))
-    for _ in range(2):
+    texts = [RING.dump().encode(), b"{", KeyRing.new().dump().encode(), b'{"seal": "\xc3']
+    keys = Keys(lambda: KeyRing.parse(texts.pop(0).decode()))
+    missing: list[KeyNotAtHand] = []
+    for told in range(1, 4):
         with pytest.raises(KeyNotAtHand):
-            asyncio.run(Codec(keys).decode(encoded(RING.rotated(), HELLO)))
+            asyncio.run(Codec(keys, missing.append).decode(encoded(RING.rotated(), HELLO)))
+        assert len(missing) == told
+    assert texts == []
     assert asyncio.run(Codec(keys).decode(encoded(RING, HELLO))) == [HELLO]
 
 

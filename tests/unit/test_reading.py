@@ -1,5 +1,6 @@
 """A view is opened for the one who reads it: what is shared, and what is one's own."""
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -257,6 +258,44 @@ async def test_a_key_is_remembered_for_a_moment_and_forgotten_at_once() -> None:
     assert await found() == "my words"
     await remembering.forget("p-1")
     assert await found() == FORGOTTEN
+
+
+class Slow(Ring):
+    """A ring whose answers, and whose forgetting, take as long as they are held."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers, self.forgets = asyncio.Event(), asyncio.Event()
+
+    async def key_by_id(self, programme: str, key_id: str) -> AKey:
+        key = await super().key_by_id(programme, key_id)
+        await self.answers.wait()
+        return key
+
+    async def forget(self, programme: str, *, unknown: bool = False) -> ForgetReceipt:
+        await self.forgets.wait()
+        return await super().forget(programme, unknown=unknown)
+
+
+@pytest.mark.parametrize("answered_first", [True, False])
+async def test_a_key_that_was_asked_for_while_they_were_forgotten_is_not_remembered(
+    *, answered_first: bool
+) -> None:
+    ring = Slow()
+    remembering, key_id = Remembering(ring), ring.keys["shared"].id
+    asked = [asyncio.create_task(remembering.key_by_id("p-1", key_id))]
+    await asyncio.sleep(0)
+    forgetting = asyncio.create_task(remembering.forget("p-1"))
+    await asyncio.sleep(0)
+    asked.append(asyncio.create_task(remembering.key_by_id("p-1", key_id)))
+    await asyncio.sleep(0)
+    order = (ring.answers, ring.forgets) if answered_first else (ring.forgets, ring.answers)
+    order[0].set()
+    await asyncio.wait(asked if answered_first else [forgetting])
+    order[1].set()
+    await asyncio.gather(forgetting, *asked)
+    with pytest.raises(Forgotten):
+        await remembering.key_by_id("p-1", key_id)
 
 
 async def test_the_safeguarding_contact_is_told_what_was_said_to_nobody_else() -> None:

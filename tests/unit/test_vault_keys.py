@@ -159,3 +159,58 @@ def test_a_key_is_taken_out_of_a_file_and_all_else_in_it_stays(path: Path) -> No
     assert path.read_text() == f"# ours\n{NEW}  # of March\n"
     assert file.keys().ids == (NEW_ID,)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_of_many_keys_that_are_put_first_at_once_none_is_lost(path: Path) -> None:
+    KeyFile(path).begin()
+    first = KeyFile(path).current
+    made = await asyncio.gather(*(asyncio.to_thread(KeyFile(path).rotate) for _ in range(20)))
+    assert len(set(made)) == 20
+    assert set(KeyFile(path).keys().ids) == {first, *made}
+    assert [each.name for each in path.parent.iterdir()] == ["vault.keys"]
+
+
+@pytest.fixture
+def foreign(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """All files belong to whoever runs the test, but seem to be somebody else's; to whom new ones were given."""
+    given: list[tuple[int, int]] = []
+    real = os.stat
+
+    def stat_of(path: Path, **more: bool) -> os.stat_result:
+        found = list(real(path, **more))
+        found[stat.ST_UID], found[stat.ST_GID] = 4711, 4712
+        return os.stat_result(found)
+
+    monkeypatch.setattr(Path, "stat", stat_of)
+    monkeypatch.setattr(os, "fchown", lambda _, uid, gid: given.append((uid, gid)))
+    return given
+
+
+def test_a_changed_file_stays_its_owners(path: Path, foreign: list[tuple[int, int]]) -> None:
+    file = KeyFile(path)
+    file.begin()
+    assert foreign == []
+    old = file.current
+    path.chmod(0o400)
+    file.rotate()
+    file.retire(old)
+    assert foreign == [(4711, 4712)] * 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
+
+
+@pytest.mark.usefixtures("foreign")
+def test_a_file_that_its_owner_could_not_read_any_more_is_left_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_permitted(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", not_permitted)
+    file = KeyFile(path)
+    file.begin()
+    before = path.read_text()
+    with pytest.raises(BadKeys, match=r"sudo -u #?4711"):
+        file.rotate()
+    assert path.read_text() == before
+    assert not file.begin()
+    assert [each.name for each in path.parent.iterdir()] == ["vault.keys"]

@@ -1,0 +1,83 @@
+"""Files of keys that change while others read them: whole or not at all, by one at a time, and still their owner's.
+
+Whoever changes such a file is often another user than the one who reads it: root, for a service.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from duologue.vault.errors import BadKeys
+
+try:
+    import fcntl
+    import pwd
+except ImportError:  # pragma: no cover - where there are neither owners nor such locks
+    fcntl = pwd = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait for whoever else changes files in that folder, and let them wait: for reading and writing as one."""
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def written(path: Path, text: str, like: os.stat_result | None = None) -> Iterator[Path]:
+    """A file beside `path` for as long as the block lasts: with the owner and mode of another, or else of mode 0600.
+
+    Raises `BadKeys` where it cannot have that owner.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    new = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            if like is not None and pwd is not None:
+                _give(descriptor, path, like)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        yield new
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def replace(path: Path, text: str) -> None:
+    """Put `text` in place of what the file holds; its owner and mode stay.
+
+    Raises `BadKeys` where they could not: whoever reads the file could no longer. Then nothing has changed.
+    """
+    with written(path, text, path.stat()) as new:
+        new.replace(path)
+
+
+def _give(descriptor: int, path: Path, like: os.stat_result) -> None:
+    made = os.fstat(descriptor)
+    if (like.st_uid, like.st_gid) != (made.st_uid, made.st_gid):
+        try:
+            os.fchown(descriptor, like.st_uid, like.st_gid)
+        except PermissionError:
+            raise BadKeys(
+                f"{path} is of another user or group, who could not read it any more after this change.",
+                f"Do it as its owner: sudo -u {_name(like.st_uid)} duologue …",
+            ) from None
+    os.fchmod(descriptor, like.st_mode & 0o777)
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
