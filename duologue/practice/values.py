@@ -61,9 +61,9 @@ def other(person: Partner) -> Partner:
 
 
 class Frozen(BaseModel):
-    """An immutable value that refuses fields it does not know."""
+    """An immutable value that refuses fields it does not know, and repeats in no error what was sent."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     @property
     def scope(self) -> Scope:
@@ -91,7 +91,10 @@ class Words(Frozen):
     words and never reads them: no rule depends on their content.
     """
 
-    text: Annotated[str, WithJsonSchema({"type": "string", "pattern": NOT_BLANK})] | None = None
+    # Shown by no `repr`, and so in no log or traceback of a platform's.
+    text: Annotated[str, WithJsonSchema({"type": "string", "pattern": NOT_BLANK})] | None = Field(
+        default=None, repr=False
+    )
     sealed: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9+/=_-]*$", json_schema_extra={"minLength": 1}
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from duologue.contract import acts, documents, field_docs
 from duologue.practice import grammar
@@ -124,3 +124,15 @@ def test_every_question_and_reason_is_listed() -> None:
     assert set(document["refusals"]) == {str(r) for r in Reason}
     assert len(document["suitability_questions"]) == 5
     assert document["questions"]["check_in"] == ["soon", "need_time", "talk_to_someone"]
+
+
+def test_neither_an_error_nor_what_a_model_shows_of_itself_repeats_words() -> None:
+    said = "my secret words"
+    for given in ({"words": said}, {"command_id": "c", "words": [said]}):
+        with pytest.raises(ValidationError) as refused:
+            TurnTaken.model_validate({"by": "a", "act": "send", **given})
+        assert said not in str(refused.value)
+    turn = TurnTaken.model_validate({"command_id": "c", "by": "a", "act": "send", "words": said})
+    for shown in (repr(turn), str(turn), f"{turn.words}", repr(turn.words), repr({"kept": (turn,)})):
+        assert said not in shown
+    assert said in turn.model_dump_json()
