@@ -23,11 +23,17 @@ FILE = "codec-keys.json"
 
 REMEDY = "Make some by: duologue codec-keys new FILE, and name them by DUOLOGUE_CODEC_KEYS_FILE, here and for clients."
 
+_ANYBODY = 0o007
+"""A group may: it is how root gives keys to a service."""
+
 _log = structlog.get_logger("duologue.codec")
 
 
-def keys_of(settings: Settings, address: str) -> Keys | None:
-    """The keys for the service at `address`; None: payloads stay as they are. Raises `SettingsError`."""
+def keys_of(settings: Settings, address: str, tell: Callable[[str], None] | None = None) -> Keys | None:
+    """The keys for the service at `address`; None: payloads stay as they are. Raises `SettingsError`.
+
+    `tell` is told where everybody may read the file they are in; without it the log is.
+    """
     if given := settings.codec_keys.get_secret_value():
         return _read(lambda: KeyRing.parse(given), "DUOLOGUE_CODEC_KEYS")
     path = settings.codec_keys_file
@@ -37,7 +43,14 @@ def keys_of(settings: Settings, address: str) -> Keys | None:
             return None
         path = settings.data_dir / FILE
         make(path)
-    return read(path)
+    keys = read(path)
+    if os.name == "posix" and path.stat().st_mode & _ANYBODY:
+        (tell or _warn)(f"Anybody on this machine may read the codec keys in {path}. Run: chmod o= {path}")
+    return keys
+
+
+def _warn(text: str) -> None:
+    _log.warning("codec keys open to anybody", note=text)
 
 
 def read(path: Path) -> Keys:

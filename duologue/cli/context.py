@@ -65,12 +65,16 @@ async def connect(settings: Settings) -> Client:
 
     Raises `Unreachable`, `SettingsError`.
     """
+    from duologue.cli import output
     from duologue.client import Client
     from duologue.codec import connecting
     from duologue.worker.keys import keys_of
 
+    def tell(text: str) -> None:
+        output.say(output.soft(text), error=True)
+
     config: dict[str, Any] = {**located(settings).connection()}
-    config |= connecting(keys_of(settings, config["target_host"]))
+    config |= connecting(keys_of(settings, config["target_host"], tell))
     return await Client.connect(task_queue=settings.task_queue, keys=vault(settings), **config)
 
 

@@ -6,8 +6,10 @@ locked by whoever adds to it, so that nothing can be added to a couple that is b
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -165,6 +167,7 @@ class Database:
             if self._file:
                 self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
+                _close_to_anybody(self._file)
             with self._engine.execution_options(writing=True).begin() as connection:
                 if not self._file:
                     # Two that make a table at once disturb each other, even when both say "if not exists".
@@ -180,6 +183,15 @@ class Database:
             what = f"The vault's database does not do what it is asked ({type(error).__name__})."
         # Out here, so that the database's own error does not hang on ours.
         raise VaultAway(what, "See DUOLOGUE_VAULT_URL, whether it runs, and who may read and write there.")
+
+
+def _close_to_anybody(file: Path) -> None:
+    """A file that was restored is often open to everybody. A group may stay: it may be how it is shared."""
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if os.name == "posix" and mode & 0o007:
+        # Whoever is not its owner uses it all the same.
+        with contextlib.suppress(PermissionError):
+            file.chmod(mode & ~0o007)
 
 
 def _complete(connection: Connection) -> None:

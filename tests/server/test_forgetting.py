@@ -1,26 +1,30 @@
 """Forgetting: a couple's words open nowhere any more, and their history still replays to the same state."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client as TemporalClient
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
 from duologue.client import Client, Programme, UnknownProgramme, Unsealed
-from duologue.codec import KeyRing
+from duologue.codec import Codec, KeyNotAtHand, KeyRing
 from duologue.practice.plan import Policy
 from duologue.vault import Contact, Forgotten, Kept, LocalKeys, Vault, VaultAway
 from duologue.vault.reading import FORGOTTEN
 from duologue.worker.forgetting import sweep, sweeping
 from tests.support.programmes import (
+    WELL,
     Desk,
     a_plan,
     booked,
@@ -100,6 +104,37 @@ async def test_a_forgotten_couple_cannot_be_read_and_its_history_replays(
         assert (await programme.result()).ending == "cancelled"
         await proved(programme)
     assert WORDS not in (await history(programme)).to_json()
+
+
+async def test_what_was_done_stays_readable_by_the_service_keys_of_safeguarding(
+    embedded_client: TemporalClient, vault: Vault
+) -> None:
+    ring = KeyRing.new()
+    client = Client(with_codec(embedded_client, ring), client_of(embedded_client).task_queue, vault)
+    async with working(client, Desk()):
+        programme = await begun(client)
+        await programme.do("pause", "a", concern=True, reason=WORDS)
+        await programme.forget(patience=timedelta(seconds=1))
+        recorded = await history(programme)
+
+    async def sent(keys: KeyRing) -> dict[str, dict[str, Any]]:
+        """The last command of each name, as it stands in the history."""
+        requests = [
+            event.workflow_execution_update_accepted_event_attributes.accepted_request
+            for event in recorded.events
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+        ]
+        return {
+            each.input.name: json.loads((await Codec(keys).decode(each.input.args.payloads))[0].data)
+            for each in requests
+        }
+
+    read = await sent(ring)
+    assert read["reply"]["answers"] == WELL
+    assert (read["pause"]["by"], read["pause"]["concern"]) == ("a", True)
+    assert WORDS not in str(read)
+    with pytest.raises(KeyNotAtHand):
+        await sent(ring.without(*ring.ids("safeguarding")))
 
 
 async def test_to_forget_again_gives_the_same_receipt(client: Client) -> None:

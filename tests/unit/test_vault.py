@@ -40,6 +40,18 @@ async def test_its_files_are_for_nobody_else(place: Place, file: Path) -> None:
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize(
+    ("restored", "then"), [(0o644, 0o640), (0o666, 0o660), (0o660, 0o660), (0o600, 0o600)]
+)
+async def test_one_that_was_restored_is_closed_to_anybody(
+    place: Place, file: Path, restored: int, then: int
+) -> None:
+    await place.vault().add("c1")
+    file.chmod(restored)
+    assert (await place.vault().key("c1", "a")).kind == "a"
+    assert file.stat().st_mode & 0o777 == then
+
+
 async def test_what_was_forgotten_is_in_no_byte_of_its_files(place: Place, file: Path) -> None:
     vault = place.vault()
     for n in range(20):

@@ -4,9 +4,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from duologue.activities import Contacts, ContactsError, Everyone, VaultContacts
 from duologue.vault import Contact, LocalKeys, Vault
+from duologue.worker import keys as codec_keys
 from duologue.worker.delivery import post_of
 from duologue.worker.errors import SettingsError
 from duologue.worker.settings import Settings
@@ -91,6 +93,20 @@ def test_what_cannot_be_used_says_so_and_repeats_no_secret(
         vault_of(here)
     for secret in ("canary", OLD.partition(":")[2]):
         assert secret not in str(raised.value) + repr(here)
+
+
+def test_codec_keys_that_anybody_may_read_are_said_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "codec-keys.json"
+    named, told = settings(tmp_path, codec_keys_file=path), list[str]()
+    codec_keys.make(path)
+    for mode, lines in ((0o600, 0), (0o640, 0), (0o644, 1)):
+        path.chmod(mode)
+        assert codec_keys.keys_of(named, ELSEWHERE, told.append)
+        assert len(told) == lines
+    assert f"chmod o= {path}" in told[0]
+    with capture_logs() as logged:
+        codec_keys.keys_of(named, ELSEWHERE)
+    assert [line["note"] for line in logged] == told
 
 
 # --- contacts ---------------------------------------------------------------------------------------------------------
