@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import re
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -119,6 +120,13 @@ class _WhenNeeded:
 
     async def forget(self, programme: str, *, unknown: bool = False) -> ForgetReceipt:
         return await self._vault.forget(programme, unknown=unknown)
+
+
+def confirm(question: str, *, yes: bool, as_json: bool) -> None:
+    """Ask before what cannot be taken back; a script says `--yes` instead. Raises `Problem` without a yes."""
+    asked = not as_json and sys.stdin.isatty()
+    if not yes and not (asked and typer.confirm(question, err=True)):
+        raise Problem("not_confirmed", "Nothing was done.", "Confirm with --yes.")
 
 
 async def answer(question: Awaitable[_T], programme: str) -> _T:

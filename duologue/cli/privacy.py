@@ -30,6 +30,7 @@ def seal(
     command_id: Annotated[str, typer.Argument(metavar="COMMAND_ID", help="The id it will be sent with.")],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The words; '-' reads standard input.")],
     by: Annotated[Literal["a", "b"], typer.Option("--by", help="Who says them.", show_default=False)],
+    _as_json: Annotated[bool, typer.Option("--json", help="It prints JSON in any case.")] = False,
 ) -> None:
     """Seal words for a client that cannot: prints what goes where the command has its words. Nothing is sent."""
     from duologue.vault.seal import TooLong, kind_of
@@ -92,13 +93,8 @@ def forget(
 ) -> None:
     """End a programme if it lives, and forget the couple: nobody reads their words or reaches them any more."""
     patience = context.span(wait)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise Problem("usage", f"'{programme}' would be forgotten for good.", "Say so with --yes.")
-        output.say(
-            f"The words and contacts of '{programme}' will be gone for good, in every copy of its history."
-        )
-        typer.confirm("Forget this couple?", abort=True)
+    gone = f"The words and contacts of '{programme}' will be gone for good, in every copy of its history."
+    context.confirm(f"{gone} Forget this couple?", yes=yes, as_json=as_json)
 
     async def work() -> tuple[ForgetReceipt, bool]:
         found = (await context.connect(context.load_settings())).programme(programme)

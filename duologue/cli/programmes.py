@@ -186,8 +186,8 @@ def cancel(
     as_json: context.AsJson = False,
 ) -> None:
     """End a programme gently, as ops: both partners are told, and it cannot be taken back."""
-    if not yes and (as_json or not _sure(programme)):
-        raise Problem("not_confirmed", "Nothing was done.", "Confirm with --yes.")
+    question = f"End programme '{programme}' for good? Both partners are told."
+    context.confirm(question, yes=yes, as_json=as_json)
 
     async def work() -> Result | None:
         client = await context.connect(context.load_settings())
@@ -202,10 +202,6 @@ def cancel(
         output.say(f"Asked {programme} to end. It ends as soon as a worker runs: duologue show {programme}")
     else:
         output.say(output.good("Ended"), f": {programme} ({result.ending}). Both are told.")
-
-
-def _sure(programme: str) -> bool:
-    return typer.confirm(f"End programme '{programme}' for good? Both partners are told.", err=True)
 
 
 async def _cancel(programme: Programme, within: float = 15.0) -> Result | None:

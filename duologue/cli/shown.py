@@ -207,7 +207,9 @@ def _question(of: View, question: QuestionView) -> None:
         output.say(f"{reply} --all-yes")
         output.say(f"{reply} {' '.join(f'--answer {i}=yes' for i in question.items)}")
     else:
-        output.say(f"{reply} {'|'.join(question.choices)}")
+        output.say(f"{reply} {'|'.join(c for c in question.choices if c != 'at')}")
+        if "at" in question.choices:
+            output.say(f"{reply} at --at 2h")
 
 
 def _session(of: SessionView) -> tuple[str, str, str, str, str]:

@@ -147,7 +147,7 @@ def _parameter(name: str, typed: Any, default: Any = inspect.Parameter.empty) ->
 
 def _whom(model: type[Command]) -> tuple[Any, Any]:
     if model.name in _FACILITATORS:
-        return context.ByWhom, "facilitator"
+        return Annotated[By, typer.Option("--by", help="Who acts.")], "facilitator"
     return context.ByWhom, inspect.Parameter.empty
 
 

@@ -13,6 +13,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from duologue.cli import context, output, shown
+from duologue.cli.errors import Problem
 from duologue.client import Programme, Unreachable
 from duologue.practice.journal import QUIET
 from duologue.practice.state import JournalEntry
@@ -42,7 +43,7 @@ class Follower:
 async def watch(programme: Programme, *, interval: float, everything: bool, as_json: bool) -> None:
     """Print entries as they come, until the last message is settled and the run is closed.
 
-    Raises `UnknownProgramme`, and at the first look `Unreachable`.
+    Raises `UnknownProgramme`, at the first look `Unreachable`, and `Problem` where it was closed from outside.
     """
     follower, seen = Follower(), None
     while True:
@@ -99,7 +100,8 @@ def _tell(follower: Follower, overview: Overview, *, everything: bool, as_json: 
 
 def _close(overview: Overview, *, as_json: bool) -> None:
     if overview.ending is None:
-        output.say("The service closed it without an end of its own (terminated?).", error=True)
-    elif not as_json:
+        message = "The service closed it without an end of its own (terminated?)."
+        raise Problem("terminated", message, f"Where it stood: duologue show {overview.programme}")
+    if not as_json:
         counts = ", ".join(f"{n} {what}" for what, n in sorted(overview.counts.items())) or "none"
         output.say(output.strong(f"Over: {overview.ending}"), f". Sessions: {counts}.")

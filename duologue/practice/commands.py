@@ -341,7 +341,13 @@ def _resume(ledger: Ledger, command: m.Resume) -> None:
     if state.paused is None:
         raise Refused(Reason.STAGE, "the programme is not paused")
     if ladder.awaits_decision(state):
-        raise Refused(Reason.NOT_OPEN, "say what you wish in answer to the question that 'view' shows")
+        asked = any(q.kind == "go_on" and q.to == by for q in state.questions)
+        raise Refused(
+            Reason.NOT_OPEN,
+            "say what you wish in answer to the question that 'view' shows"
+            if asked
+            else "what comes next is being decided; until then the programme rests",
+        )
     if by in state.paused.ready:
         raise Refused(Reason.NOT_OPEN, "you have asked to go on; your partner is asked too")
     ledger.emit(e.ResumeAsked(at=ledger.now, by=by))

@@ -81,6 +81,7 @@ class Consent(_Command):
 
     name: ClassVar[str] = "consent"
     agree: bool = True
+    """Whether the sender agrees; with a no the programme does not begin."""
     share_attendance: bool = False
     """Whether those who run the programme, and its facilitator, may know who of the two was absent. They do once both
     share it, and what is missed from then on; until then they see only that a dialogue did not take place."""
@@ -115,7 +116,9 @@ class TurnTaken(_Command):
 
     name: ClassVar[str] = "turn"
     act: Act
+    """What is done; `view` tells what may be done now."""
     words: Words | None = None
+    """What is said or written; some acts carry none."""
     lines: tuple[Annotated[int, Field(ge=1, le=999)], ...] = Field(default=(), max_length=50)
     """For `share`, `mark`, `choose`: line numbers that `view` shows."""
     within_days: int | None = Field(default=None, ge=1, le=366)
@@ -136,7 +139,9 @@ class AskDialogue(_Command):
 
     name: ClassVar[str] = "ask_dialogue"
     kind: KindName = "full"
+    """The kind of dialogue."""
     topic: Words | None = None
+    """What it would be about; the other reads it with the question."""
 
     @property
     def scope(self) -> Scope:
@@ -149,6 +154,7 @@ class Reply(_Command):
 
     name: ClassVar[str] = "reply"
     question: str = Field(max_length=64)
+    """The id of an open question, as `view` shows it."""
     answer: str = Field(default="", max_length=40)
     """One of the question's choices."""
     answers: Mapping[Annotated[str, StringConstraints(max_length=40)], Literal["yes", "no", "unsure"]] = (
@@ -171,8 +177,11 @@ class Note(_Command):
     words: Words | None = None
     """A new entry; leave out to change one."""
     note: str | None = Field(default=None, max_length=16)
+    """The id of the note to change or remove, as `view` shows it."""
     shared: bool = False
+    """Whether the other sees it, from now on; a note that is changed without this is private again."""
     remove: bool = False
+    """Take the note out of the log."""
 
     @property
     def scope(self) -> Scope:
@@ -185,14 +194,19 @@ class Adjust(_Command):
 
     name: ClassVar[str] = "adjust"
     zone: ZoneName | None = None
+    """The zone that this person reads times in, and whose clock the quiet hours go by."""
     language: Language | None = None
+    """The language of messages and prompts; English where there are no texts in it."""
     quiet: QuietHours | None = None
+    """When no message comes."""
     no_quiet_hours: bool = False
+    """Messages may come at any time."""
     reminders: bool | None = None
     """Whether this person is reminded of what is booked. Everything else comes all the same."""
     share_attendance: bool | None = None
     """As in `consent`; taken back, nothing of it is shown any more."""
     opt_in: Mapping[KindName, bool] = Field(default_factory=dict)
+    """Kinds of dialogue that are held only if both wish it: whether this person does."""
     policy: PolicyChange | None = None
     """By a facilitator only: what of the policy changes. What a session is held under, from the next booking on; all
     else at once."""
@@ -216,6 +230,7 @@ class Reschedule(_Command):
 
     name: ClassVar[str] = "reschedule"
     session: int = Field(ge=1, le=9999)
+    """The session's number, as `view` shows it."""
     proposal: int | None = Field(default=None, ge=1, le=10)
     """The number of a proposal that `view` shows."""
     at: Instant | None = None
@@ -227,7 +242,10 @@ class Pause(_Command):
 
     name: ClassVar[str] = "pause"
     until: Instant | None = None
+    """When both are asked whether to go on; left out, that is asked as the policy says."""
     reason: Words | None = None
+    """Why, if the sender wishes to say so: to be read with a concern alone, by the safeguarding contact, if the policy
+    lets it."""
     concern: bool = False
     """A concern about safety: every nudge to both stops, and the safeguarding contact alone hears of it; the next of
     the staff does where that one cannot be reached or none is named."""
@@ -260,6 +278,7 @@ class Acknowledge(_Command):
 
     name: ClassVar[str] = "acknowledge"
     alert: str = Field(max_length=64)
+    """The alert's id, as the facilitator's view shows it."""
     snooze: Span | None = None
     """Put it off: after so long it waits to be acknowledged again, and the steps of the ladder that follow come as long
     after that as they would have after the alert."""
@@ -270,6 +289,7 @@ class Decide(_Command):
 
     name: ClassVar[str] = "decide"
     decision: Literal["go_on", "pause", "end", "jump"]
+    """What is done: go on, rest, end for good, or go to a later step of the ladder."""
     step: int | None = Field(default=None, ge=0, le=99)
     """For `jump`: the step of the ladder to take now; those before it are skipped."""
 
@@ -366,10 +386,15 @@ def parse(name: str, arguments: Sequence[bytes | None]) -> Command | Refusal:
 def told(error: ValidationError, within: str = "the command") -> str:
     """What is wrong and where. Only the place and the rule: what was sent may be somebody's words."""
     first, *rest = error.errors(include_url=False, include_input=False)
-    known = first["type"] != "extra_forbidden"
-    where = str(first["loc"][0]) if first["loc"] else within
+    place = (within, *first["loc"]) if within == "policy" else first["loc"] or (within,)
+    # In a policy all names are ours, but that of an unknown field; elsewhere a sender may have made one up.
+    ours, unknown = place[0] == "policy", first["type"] == "extra_forbidden"
+    known = place[: -1 if unknown else None] if ours else place[: 0 if unknown else 1]
+    where = ".".join(map(str, known))
+    if unknown:
+        where = f"a field of {where}" if where else "a field"
     more = f" (and {len(rest)} more)" if rest else ""
-    return f"{where if known else 'a field'}: {_told(first)}{more}"
+    return f"{where}: {_told(first)}{more}"
 
 
 def _told(error: ErrorDetails) -> str:

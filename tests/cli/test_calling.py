@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from duologue.cli import context, errors, output, verbs
+from duologue.cli.app import _application
 from duologue.practice.messages import COMMANDS, Command, Reason
 from tests.cli.conftest import Terminal, python
 
@@ -42,6 +43,15 @@ async def test_help_of_everything(terminal: Terminal) -> None:
     for name in found:
         assert f"Usage: duologue {name}" in (await terminal(name, "--help")).out
     assert (await terminal("--version")).out.startswith("duologue ")
+
+
+async def test_help_says_of_every_argument_and_option_what_it_is(terminal: Terminal) -> None:
+    application: Any = typer.main.get_command(_application())
+    for name, command in application.commands.items():
+        silent = [p.name for p in command.params if not getattr(p, "help", None)]
+        assert not silent, (name, silent)
+    for name in ("acknowledge", "decide"):
+        assert "[default: facilitator]" in (await terminal(name, "--help")).out
 
 
 def test_help_loads_no_sdk() -> None:
@@ -183,6 +193,7 @@ def test_every_field_of_every_command_is_called_here() -> None:
         ("turn P --by a send \udcff", "'words' is not UTF-8"),
         ("reply P --by a q1 --answer \udcff=yes", "'answers' is not UTF-8"),
         ("resume P --by a --patience long", "write a length of time"),
+        ("decide P shrug", "'shrug' is not one of 'go_on'"),
         ("show P --receipt x", "--receipt goes with --as"),
         ("list --needs-a-person --awaiting a", "--needs-a-person is the same"),
         ("simulate F --out x", "--out goes with --on-server"),

@@ -121,12 +121,15 @@ async def test_a_couple_is_forgotten_once_it_was_said_so(
     await online("note", programme, "--by", "a", WORDS, "--shared")
     assert WORDS in await read(online, programme, "b")
 
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     piped = await online("forget", programme, code=1)
     assert "--yes" in piped.err
+    scripted = await online("forget", programme, "--json", code=1)
+    assert json.loads(scripted.err)["error"] == "not_confirmed"
+    assert scripted.out == piped.out == ""
     monkeypatch.setattr("sys.stdin", AtTerminal("n\n"))
-    declined = await online("forget", programme, code=None)
-    assert declined.code != 0
-    assert "gone for good" in declined.out + declined.err
+    declined = await online("forget", programme, code=1)
+    assert "gone for good" in declined.err
     assert WORDS in await read(online, programme, "b"), "nothing has happened"
 
     monkeypatch.setattr("sys.stdin", AtTerminal("y\n"))

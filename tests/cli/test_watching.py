@@ -9,6 +9,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from duologue.cli.errors import Problem
 from duologue.cli.watching import Follower, watch
 from duologue.client import Unreachable
 from duologue.practice.state import JOURNAL_KEPT, JournalEntry
@@ -98,10 +99,12 @@ async def test_the_first_look_does_not_wait() -> None:
 
 async def test_a_terminated_programme_ends_it_too(capsys: pytest.CaptureFixture[str]) -> None:
     programme = Scripted(iter([at(3)]), status=WorkflowExecutionStatus.TERMINATED)
-    await watch(programme, interval=0, everything=False, as_json=True)  # type: ignore[arg-type]  # as above
+    with pytest.raises(Problem, match="terminated") as closed:
+        await watch(programme, interval=0, everything=False, as_json=True)  # type: ignore[arg-type]  # as above
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 3
-    assert "terminated" in said.err
+    assert said.err == "", "what went wrong is told in one place, as JSON where that is wanted"
+    assert (closed.value.error, closed.value.code) == ("terminated", 1)
 
 
 def test_a_programme_that_stands_still_tells_nothing() -> None:

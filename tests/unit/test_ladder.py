@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from duologue.practice import events as e
+from duologue.practice.messages import Refusal
 from duologue.practice.values import PARTNERS
 from tests.support.core import DAY, EVENING, WEEK, Play, missed_thrice, missed_twice, practising
 
@@ -238,8 +239,15 @@ def test_the_third_miss_in_a_row_pauses_and_asks_each_privately() -> None:
     assert (play.stage(), play.asked("go_on")) == ("paused", ["a", "b"])
     assert play.told("go_on") == ["a", "b"]
     assert play.told("third_miss") == ["facilitator"]
-    assert play.refused("resume", "a") == "not_open"
+    refused = play.try_("resume", "a")
+    assert isinstance(refused, Refusal)
+    assert "the question that 'view' shows" in refused.message
+    assert [q.kind for q in play.sees("a").questions] == ["go_on"]
     play.send("reply", "a", question=play.open_question("a", "go_on"), answer="go_on")
+    refused = play.try_("resume", "a")
+    assert isinstance(refused, Refusal)
+    assert "is being decided" in refused.message
+    assert not play.sees("a").questions, "which is why it names none"
     play.send("reply", "b", question=play.open_question("b", "go_on"), answer="go_on")
     assert play.stage() == "paused"
     play.send("decide", "facilitator", decision="go_on")

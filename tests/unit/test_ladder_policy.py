@@ -310,6 +310,32 @@ def test_a_change_of_the_policy_travels_as_what_it_names() -> None:
     assert refused.message == "policy: name at least one number of the policy; all others stay as they are"
 
 
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ({"reminders": ["1h", "soon"]}, "policy.reminders.1: write a length of time"),
+        ({"ladder": [[{"after": "1d", "do": "dance"}]]}, "policy.ladder.0.0.do: "),
+        ({"no_such": 1}, "a field of policy: no such field"),
+        (
+            {"ladder": [[{"after": "1d", "do": "pause", "whom": "a"}]]},
+            "a field of policy.ladder.0.0: no such",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_policy_is_said_with_its_place(policy: dict[str, Any], says: str) -> None:
+    sent = {"command_id": "c1", "by": "facilitator", "policy": policy}
+    refused = parse("adjust", [json.dumps(sent).encode()])
+    assert isinstance(refused, Refusal)
+    assert refused.message.startswith(says)
+
+
+def test_elsewhere_a_place_repeats_nothing_that_was_sent() -> None:
+    sent = {"command_id": "c1", "by": "a", "question": "intake.a1", "answers": {"my secret": "maybe"}}
+    refused = parse("reply", [json.dumps(sent).encode()])
+    assert isinstance(refused, Refusal)
+    assert refused.message.startswith("answers: ")
+
+
 def test_a_pause_may_shift_what_remains_by_its_length() -> None:
     play = Play(a_plan(policy=Policy(after_pause="shift"))).enrol()
     play.send("pause", "a")
