@@ -263,8 +263,10 @@ class Settings(BaseSettings):
         try:
             found = ClientConfigProfile.load().to_client_connect_config()
         except (RuntimeError, OSError, ValueError, TypeError) as error:
+            # The first line says what and where; those that follow quote the file, and so perhaps a key in it.
+            what = str(error).partition("\n")[0].rstrip(".")
             raise SettingsError(
-                f"The Temporal connection profile cannot be used: {error}.",
+                f"The Temporal connection profile cannot be used: {what}.",
                 "See the TEMPORAL_* variables and the file named by TEMPORAL_CONFIG_FILE.",
             ) from None
         found.setdefault("target_host", self.embedded_address)

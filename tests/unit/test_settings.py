@@ -101,3 +101,15 @@ def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_PROFILE", "nowhere")
     with pytest.raises(SettingsError, match="profile cannot be used"):
         Settings.load().connection()
+
+
+@pytest.mark.parametrize("line", ['api_key = "tmprl_SECRET', 'tls = "tmprl_SECRET"', "api_key = tmprl_SECRET"])
+def test_a_profile_that_cannot_be_read_says_where_and_repeats_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_text(f"[profile.default]\n{line}\n")
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
+    with pytest.raises(SettingsError, match="at line 2, column") as refused:
+        Settings.load().connection()
+    assert "SECRET" not in str(refused.value)
