@@ -35,6 +35,9 @@ from duologue.worker.settings import Settings
 BODY_BYTES = 8 * 1024 * 1024
 """A larger request is refused."""
 
+PAYLOADS = 1000
+"""A request with more payloads is refused: the Web UI sends a handful, and each costs time and memory."""
+
 NOT_YOURS = "[for the safeguarding contact only]"
 NO_KEY = "[the codec key {} is not at hand]"
 
@@ -183,8 +186,14 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
 
 
 async def _given(request: web.Request) -> list[Payload]:
+    given = await request.read()
+    # Looked at before anything is built of it. A payload has a brace, its metadata another, and each of their fields a
+    # colon; neither stands in what they hold, which is base64.
+    for mark, most in ((b"{", 2 * PAYLOADS + 1), (b":", 20 * PAYLOADS)):
+        if (count := given.count(mark)) > most:
+            raise web.HTTPRequestEntityTooLarge(most, count, reason="too many payloads in one request")
     try:
-        body = (await request.read()).decode()
+        body = given.decode()
     except UnicodeDecodeError as error:
         raise json_format.ParseError from error
     return list(json_format.Parse(body, Payloads(), ignore_unknown_fields=True).payloads)

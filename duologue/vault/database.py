@@ -98,7 +98,10 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             parsed = make_url(url)
-        except (SQLAlchemyError, ValueError):  # of a port that is no number it makes the latter, and quotes it
+        except (
+            SQLAlchemyError,
+            ValueError,
+        ):  # of a port that is no number it makes the latter, and quotes it
             raise VaultAway("The vault's URL is none.", _URL) from None
         self._file: Path | None = None
         kind = parsed.get_backend_name()

@@ -128,6 +128,13 @@ async def test_a_pause_with_a_concern_is_the_same_to_ops_as_one_without() -> Non
     assert shown[0] == shown[1]
 
 
+async def test_a_thousand_payloads_are_opened_at_once() -> None:
+    many = await encoded(*["hello"] * codec_server.PAYLOADS)
+    async with asking(alone()) as ask:
+        shown = await ask.decode(*many, token=token("ops"))
+    assert [text(payload) for payload in shown] == ["hello"] * codec_server.PAYLOADS
+
+
 async def test_what_is_plain_forged_or_anothers_is_answered_as_it_came() -> None:
     others = [
         Payload(metadata={"encoding": b"json/plain"}, data=b'"as it is"'),
@@ -288,6 +295,8 @@ async def test_a_browser_may_ask_from_the_web_ui_and_read_errors_too() -> None:
             ("/nowhere", {}, 404, good),
             ("/decode", {}, 401, None),
             ("/decode", b" " * (codec_server.BODY_BYTES + 1), 413, good),
+            ("/decode", b'{"payloads":[' + b"{}," * 2_700_000 + b"{}]}", 413, good),
+            ("/encode", b'{"payloads":[{"metadata":{' + b'"":"",' * 1_300_000 + b'"":""}}]}', 413, good),
         ):
             status, _, headers = await ask(path, body, token=who)
             assert status == status_

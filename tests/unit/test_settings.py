@@ -103,7 +103,9 @@ def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         Settings.load().connection()
 
 
-@pytest.mark.parametrize("line", ['api_key = "tmprl_SECRET', 'tls = "tmprl_SECRET"', "api_key = tmprl_SECRET"])
+@pytest.mark.parametrize(
+    "line", ['api_key = "tmprl_SECRET', 'tls = "tmprl_SECRET"', "api_key = tmprl_SECRET"]
+)
 def test_a_profile_that_cannot_be_read_says_where_and_repeats_nothing_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:

@@ -158,7 +158,9 @@ async def test_while_the_vault_is_away_messages_wait() -> None:
     assert "canary" not in str(raised.value)
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:canary@h:canary/d", "postgresql://u:1@h:canary@h/d", "canary"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:canary@h:canary/d", "postgresql://u:1@h:canary@h/d", "canary"]
+)
 def test_a_url_that_is_none_is_said_to_be_and_not_repeated(url: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="DUOLOGUE_VAULT_URL") as raised:
         vault_of(settings(tmp_path, vault_url=url))
