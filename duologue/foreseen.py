@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
+from duologue.practice import texts
 from duologue.practice.plan import KindName, Plan
 from duologue.practice.state import Ending, State
 from duologue.practice.values import PARTNERS, Frozen, Instant, Partner
@@ -156,6 +157,9 @@ def rough_edges(
 
 def _for_one(plan: Plan, person: Partner, sessions: Sequence[PlannedSession]) -> Iterator[str]:
     """What one of the two would mind."""
+    language = getattr(plan.people, person).language
+    if not texts.covers(language):
+        yield f"there are no texts in '{language}' for {person}: messages and prompts are in English"
     nights = [s for s in sessions if person in s.night_for]
     quiet = getattr(plan.people, person).quiet
     if nights:

@@ -8,6 +8,7 @@ from ical.calendar_stream import IcsCalendarStream
 
 from tests.cli.conftest import Terminal
 
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "plan-a-programme.md"
 EXAMPLE = str(Path(__file__).parents[2] / "examples" / "weekly.yaml")
 STARTS = "2027-01-04T10:00+01:00"
 
@@ -27,6 +28,16 @@ async def test_a_plan_tells_everything_before_anything_starts(terminal: Terminal
     ):
         assert part in said
     assert len([line for line in said.splitlines() if " Europe/Berlin  2027-" in line]) == 12
+
+
+async def test_what_the_how_to_shows_of_a_plan_is_what_it_says(terminal: Terminal) -> None:
+    said = (await terminal("plan", EXAMPLE, "--starts", STARTS)).out.splitlines()
+    blocks = HOW_TO.read_text().split("```")[1::2]
+    shown = [line for block in blocks if block.startswith("\n") for line in block.splitlines() if line]
+    assert {line.split()[0] for line in shown} >= {"Sessions", "Events", "Billed", "Price", "Storage"}
+    for line in shown:
+        whole = line.removesuffix("  …")
+        assert any(told == whole or (whole != line and told.startswith(whole)) for told in said), line
 
 
 async def test_a_plan_is_json_and_a_calendar(terminal: Terminal) -> None:

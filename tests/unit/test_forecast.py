@@ -59,7 +59,10 @@ def test_each_partner_has_a_clock_and_reminders_of_their_own() -> None:
 
 def at_night() -> Forecast:
     given = plan(5)
-    people = given.people.with_(b=given.people.b.with_(zone="Asia/Tokyo", quiet=QuietHours()))
+    people = given.people.with_(
+        a=given.people.a.with_(language="de-AT"),
+        b=given.people.b.with_(zone="Asia/Tokyo", quiet=QuietHours(), language="fr"),
+    )
     cadence = Weekly(on=("sunday",), at="02:30", start=date(2027, 3, 14), count=SHORT)
     changed = given.with_(people=people, cadence=cadence, facilitators=(), safeguarding=None)
     return forecast(changed, starts=datetime(2027, 3, 1, 9, tzinfo=UTC))
@@ -75,10 +78,12 @@ def test_what_people_should_know_is_said() -> None:
         "session 3: the clock leaves its time out that day",
         "a reminder to a is not sent for sessions 1, 2, 3: quiet hours 22:00-07:00",
         "a reminder to a is held back for sessions 1, 2, 3",
+        "there are no texts in 'fr' for b: messages and prompts are in English",
         "nobody is named as a facilitator",
         "safeguarding",
     ):
         assert part in said, part
+    assert "de-AT" not in said
     last = found.sessions[-1]
     assert (last.shifted, last.local, last.night_for) == (True, "2027-03-28T03:00:00+02:00", ("a",))
     assert last.each["b"].local == "2027-03-28T10:00:00+09:00"

@@ -86,6 +86,11 @@ def languages() -> tuple[str, ...]:
     return tuple(LANGUAGES)
 
 
+def covers(language: str) -> bool:
+    """Whether there are texts in it, or in the one it is a variety of; else they are in English."""
+    return not LANGUAGES.keys().isdisjoint((language, language.partition("-")[0]))
+
+
 def prompt(kind: str, movement: str, act: str, stem: str | None, language: str) -> Prompt:
     """What helps with `act`: the most specific text there is for where it is done."""
     keys = [f"{kind}.{movement}.{act}", f"{kind}.{act}", f"{movement}.{act}", f"{act}"]
