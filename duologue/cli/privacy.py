@@ -46,7 +46,9 @@ def seal(
     async def work() -> Words:
         key = await context.vault(context.load_settings()).key(programme, kind_of(name, field, partner))
         try:
-            return closed(words, key, programme=programme, command=name, field=field, command_id=command_id)
+            return closed(
+                words, key, programme=programme, command=name, field=field, command_id=command_id, by=partner
+            )
         except TooLong as error:
             raise _unsealed(str(error)) from None
 

@@ -53,7 +53,8 @@ def _allow_words(state: State, command: m.Command) -> None:
         )
     if (field := sealed.misplaced(command, state.plan.programme)) is not None:
         raise Refused(
-            Reason.MALFORMED, f"{field}: sealed for another programme, command or field; seal it for this one"
+            Reason.MALFORMED,
+            f"{field}: sealed for another programme, command or field, or by another; seal it for this one",
         )
 
 

@@ -1,8 +1,9 @@
 """Sealing: how a partner's words become a text that only a holder of the couple's content key can read, and back.
 
-AES-256-GCM of the `cryptography` library. The key's id, the programme and the place of the words (the command, its id
-and the field; see `practice.sealed`) are bound as associated data: a text that was moved, or changed by one bit, does
-not open. Which keys there are, and who gets them, is the vault's; nothing is stored and nothing sent from here.
+AES-256-GCM of the `cryptography` library. The key's id, the programme and the place of the words (the command, its id,
+the field, and whose words they are; see `practice.sealed`) are bound as associated data: a text that was moved, or
+changed by one bit, does not open. Which keys there are, and who gets them, is the vault's; nothing is stored and
+nothing sent from here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from duologue.practice.messages import Command
-from duologue.practice.sealed import PLACE, VERSION, place, raw, words_of
+from duologue.practice.sealed import PLACE, VERSION, belongs, place, raw, words_of
 from duologue.practice.values import SEALED_PREFIX, SEALED_STEP, Partner, Words
 
 Kind = Literal["shared", "a", "b"]
@@ -57,9 +58,11 @@ def kind_of(command: str, field: str, by: Partner) -> Kind:
     return by if (command, field) in PRIVATE else "shared"
 
 
-def seal(text: str, key: Key, *, programme: str, command: str, field: str, command_id: str) -> Words:
-    """The words, sealed for one field of one command of one programme. Raises `TooLong`."""
-    here = place(programme, command, field, command_id)
+def seal(
+    text: str, key: Key, *, programme: str, command: str, field: str, command_id: str, by: Partner
+) -> Words:
+    """The words of one partner, sealed for one field of one command of one programme. Raises `TooLong`."""
+    here = place(programme, command, field, command_id, by)
     nonce = os.urandom(_NONCE)
     plain = _filled(text.encode(), fixed=(command, field) == ("pause", "reason"))
     closed = AESGCM(key.secret).encrypt(nonce, plain, _bound(key.id, programme, here))
@@ -71,7 +74,7 @@ def open_words(words: Words, key: Key, *, programme: str) -> str:
     """What was sealed. Raises `Unopenable`.
 
     That the text stands where it was sealed for has been seen to when it came in; whoever has it from elsewhere
-    compares `practice.sealed.place` too, as `opens_at` does.
+    asks `practice.sealed.belongs` too, as `opens_at` does.
     """
     data = raw(words.sealed or "")
     if data is None or words.key != key.id:
@@ -89,10 +92,11 @@ def open_words(words: Words, key: Key, *, programme: str) -> str:
         raise Unopenable("these words are damaged, or were sealed for another programme") from None
 
 
-def opens_at(words: Words, key: Key, *, programme: str, command: str, field: str, command_id: str) -> str:
+def opens_at(
+    words: Words, key: Key, *, programme: str, command: str, field: str, command_id: str, by: Partner
+) -> str:
     """The same for words that came with a command: they must have been sealed for just that field of it."""
-    data = raw(words.sealed or "")
-    if data is None or data[1 : 1 + PLACE] != place(programme, command, field, command_id):
+    if not belongs(words, programme, command, field, command_id, by):
         raise Unopenable("these words were sealed for another place")
     return open_words(words, key, programme=programme)
 
@@ -115,6 +119,7 @@ def sealed(command: Command, programme: str, keys: Mapping[Kind, Key]) -> Comman
             command=command.name,
             field=field,
             command_id=command.command_id,
+            by=command.by,
         )
         for field, words in given.items()
         if words.text is not None

@@ -151,6 +151,7 @@ def test_a_pause_and_its_notice_are_of_one_size_with_a_reason_and_without() -> N
         command="pause",
         field="reason",
         command_id="x",
+        by="a",
     )
     for sent in (make("pause", "a", command_id="x"), message("safeguarding", "concern")):
         field = "reason" if isinstance(sent, Pause) else "words"
@@ -195,6 +196,7 @@ def longest_reason(name: str) -> Words:
         command="pause",
         field="reason",
         command_id=name,
+        by="a",
     )
     return words.with_(key=name)
 

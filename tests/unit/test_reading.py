@@ -87,7 +87,7 @@ def a_view(words: Words, by: By) -> View:
 
 
 def said(text: str, key: AKey) -> Words:
-    return seal(text, key, programme="p-1", command="note", field="words", command_id="n1")
+    return seal(text, key, programme="p-1", command="note", field="words", command_id="n1", by="a")
 
 
 async def read(words: Words, by: By, ring: Ring) -> str | None:

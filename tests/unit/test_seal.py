@@ -1,12 +1,15 @@
 """Sealed words: only the right key opens them, only where they were sealed for, and their size tells little."""
 
 import base64
+import hashlib
+import json
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +18,7 @@ from duologue.practice.decide import decide, start
 from duologue.practice.kinds import KINDS
 from duologue.practice.messages import COMMANDS, Command, Refusal
 from duologue.practice.plan import KindName
-from duologue.practice.sealed import words_of
+from duologue.practice.sealed import BEFORE, VERSION, words_of
 from duologue.practice.state import State
 from duologue.practice.values import LINE_BYTES, SEALED_STEP, WORDS_BYTES, Words
 from duologue.vault.seal import (
@@ -32,7 +35,8 @@ from duologue.vault.seal import (
 from tests.support.core import a_plan, practising
 
 NOW = datetime(2027, 1, 4, 9, tzinfo=UTC)
-HERE: dict[str, str] = {"command": "turn", "field": "words", "command_id": "c-1"}
+HERE: dict[str, Any] = {"command": "turn", "field": "words", "command_id": "c-1", "by": "a"}
+NOTED: dict[str, Any] = {"command": "note", "field": "words", "command_id": "w-1", "by": "a"}
 TEXT = st.text(st.characters(codec="utf-8"), max_size=600)
 
 
@@ -106,9 +110,11 @@ def test_neither_another_key_nor_another_couple_opens_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "elsewhere", [{"command": "note"}, {"field": "topic"}, {"command_id": "c-2"}], ids=lambda e: next(iter(e))
+    "elsewhere",
+    [{"command": "note"}, {"field": "topic"}, {"command_id": "c-2"}, {"by": "b"}],
+    ids=lambda e: next(iter(e)),
 )
-def test_it_does_not_open_at_another_command_or_field(elsewhere: dict[str, str]) -> None:
+def test_it_does_not_open_at_another_command_or_field_or_for_another(elsewhere: dict[str, Any]) -> None:
     words = seal("something said", KEY, programme="p-1", **HERE)
     with pytest.raises(Unopenable):
         opens_at(words, KEY, programme="p-1", **(HERE | elsewhere))
@@ -116,14 +122,39 @@ def test_it_does_not_open_at_another_command_or_field(elsewhere: dict[str, str])
 
 @pytest.mark.parametrize(
     "elsewhere",
-    [{"programme": "p-2"}, {"command": "turn"}, {"field": "reason"}, {"command_id": "w-2"}],
+    [{"programme": "p-2"}, {"command": "turn"}, {"field": "reason"}, {"command_id": "w-2"}, {"by": "b"}],
     ids=lambda e: next(iter(e)),
 )
-def test_the_programme_itself_refuses_what_was_sealed_for_another_place(elsewhere: dict[str, str]) -> None:
-    here = {"programme": "p-1", "command": "note", "field": "words", "command_id": "w-1"}
+def test_the_programme_itself_refuses_what_was_sealed_for_another_place(elsewhere: dict[str, Any]) -> None:
+    here: dict[str, Any] = {"programme": "p-1", **NOTED}
     state = begun()
     assert reason_of(state, noting(seal("x", KEY, **(here | elsewhere)))) == "malformed"
     assert reason_of(state, noting(seal("x", KEY, **here))) is None
+
+
+def test_one_partners_note_is_not_taken_from_the_other_whatever_id_it_comes_under() -> None:
+    """Else whoever has the ciphertext of a note that is not shared would have `view` open it as their own."""
+    kept = seal("mine alone", KEY, programme="p-1", **NOTED)
+    for version in (VERSION, BEFORE):
+        again = make("note", "b", command_id="w-1", words=labelled(kept, version).model_dump())
+        assert reason_of(begun(), again) == "malformed"
+
+
+def test_words_of_programmes_under_way_that_were_sealed_in_the_form_before_are_taken() -> None:
+    parts = ["p-1", "note", "words", "w-1"]
+    name = "duologue.words.1\0" + json.dumps(parts, separators=(",", ":"))
+    here, nonce = hashlib.sha256(name.encode()).digest()[:16], bytes(12)
+    bound = b"\0".join((b"duologue.words.1", KEY.id.encode(), b"p-1", here))
+    closed = AESGCM(KEY.secret).encrypt(nonce, b"\0\4said".ljust(64, b"\0"), bound)
+    data = base64.urlsafe_b64encode(bytes([1]) + here + nonce + closed).rstrip(b"=").decode()
+    words = Words(sealed=data, key=KEY.id)
+    assert opens_at(words, KEY, programme="p-1", **NOTED) == "said"
+    assert reason_of(begun(), noting(words)) is None
+
+
+def labelled(words: Words, version: int) -> Words:
+    data = base64.urlsafe_b64decode((words.sealed or "") + "==")
+    return words.with_(sealed=base64.urlsafe_b64encode(bytes([version]) + data[1:]).rstrip(b"=").decode())
 
 
 @pytest.mark.parametrize("junk", ["AAAA", "A" * 200, "-_-_", "!"])
@@ -199,9 +230,8 @@ def test_the_longest_words_can_be_sealed_and_no_longer_ones() -> None:
 
 def test_a_policy_may_take_sealed_words_only() -> None:
     state = begun(words="sealed")
-    here = {"programme": "p-1", "command": "note", "field": "words", "command_id": "w-1"}
     assert reason_of(state, noting(Words(text="plain"))) == "malformed"
-    assert reason_of(state, noting(seal("x", KEY, **here))) is None
+    assert reason_of(state, noting(seal("x", KEY, programme="p-1", **NOTED))) is None
     assert reason_of(state, noting(None)) == "unknown_note"
 
 
