@@ -59,6 +59,11 @@ async def test_sealed_words_are_taken_from_another_client_and_open_for_whom_they
         # Anywhere else it is refused.
         moved = json.dumps({"command_id": "another", "by": "a", **said.data, **more}).encode()
         assert await update(other, (name, [payload(moved)])) == Reason.MALFORMED
+    replies = [
+        line for line in (await online("show", programme, "--as", "b")).out.splitlines() if "reply" in line
+    ]
+    [plain, with_moment] = [line.partition(".b2 ")[2] for line in replies if "dialogue_request" in line]
+    assert (plain, with_moment) == ("now|no", "at --at 2h"), "what needs a moment is shown with one"
 
 
 async def test_what_is_one_partners_alone_opens_for_that_partner_only(
@@ -66,7 +71,7 @@ async def test_what_is_one_partners_alone_opens_for_that_partner_only(
 ) -> None:
     programme = await enrolled(online)
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{WORDS}\n"))
-    said = await online("seal", programme, "pause", "p-1", "-", "--by", "a")
+    said = await online("seal", programme, "pause", "p-1", "-", "--by", "a", "--json")
     sent = json.dumps({"command_id": "p-1", "by": "a", **said.data}).encode()
     assert await update(raw(embedded_client, programme), ("pause", [payload(sent)])) == ""
     assert WORDS not in await read(online, programme, "b")
