@@ -40,6 +40,7 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
 
 _OPTIONS: Mapping[tuple[str, str], str] = {
     ("consent", "agree"): "--agree/--decline",
+    ("note", "shared"): "--shared/--private",
     ("adjust", "reminders"): "--reminders/--no-reminders",
     ("adjust", "share_attendance"): "--share-attendance/--no-share-attendance",
     ("turn", "lines"): "--line",

@@ -157,6 +157,8 @@ def _reply(ledger: Ledger, command: m.Reply) -> None:
         raise Refused(
             Reason.UNKNOWN_QUESTION, "no such question is open to you; see 'view' for those that are"
         )
+    if command.at is not None and command.answer != "at":
+        raise Refused(Reason.MALFORMED, "a moment ('at') goes with the answer 'at' alone")
     if question.kind in ("intake", "midpoint"):
         _screen(ledger, command, question)
         return
@@ -213,8 +215,13 @@ def _answer_request(ledger: Ledger, command: m.Reply, question: Question) -> Non
     tell(ledger, other(by), "dialogue_answered", about=f"{other(by)}.{question.id}")
     if at is None or command.answer == "no" or question.about is None:
         return
+    topic = question.topic
     made = Session(
-        number=state.numbers + 1, item=Item(kinds=(question.about,)), first_sender=other(by), origin="asked"
+        number=state.numbers + 1,
+        item=Item(kinds=(question.about,)),
+        first_sender=other(by),
+        origin="asked",
+        dialogue=grammar.begin(question.about, other(by)).with_(topic=topic) if topic else None,
     )
     ledger.emit(e.SessionMade(at=ledger.now, session=made))
     if command.answer == "now":
@@ -235,7 +242,7 @@ def _note(ledger: Ledger, command: m.Note) -> None:
             raise Refused(Reason.LIMIT, f"you keep {NOTES_KEPT} notes already; remove one first")
         number = state.noted.get(by, 0) + 1
         note = TriggerNote(
-            id=f"{by}{number}", by=by, words=command.words, shared=command.shared, at=ledger.now
+            id=f"{by}{number}", by=by, words=command.words, shared=bool(command.shared), at=ledger.now
         )
         ledger.emit(e.NoteKept(at=ledger.now, note=note))
         return
@@ -245,7 +252,8 @@ def _note(ledger: Ledger, command: m.Note) -> None:
     if command.remove:
         ledger.emit(e.NoteRemoved(at=ledger.now, note=kept.id))
     else:
-        changed = kept.with_(words=command.words or kept.words, shared=command.shared)
+        shared = kept.shared if command.shared is None else command.shared
+        changed = kept.with_(words=command.words or kept.words, shared=shared)
         ledger.emit(e.NoteKept(at=ledger.now, note=changed))
 
 

@@ -16,7 +16,7 @@ from duologue.practice import grammar
 from duologue.practice.asks import Resolution, Resolve, Slot
 from duologue.practice.grammar import Dialogue
 from duologue.practice.moments import clashes, soonest
-from duologue.practice.plan import Item, KindName, Listed
+from duologue.practice.plan import Item, Listed
 from duologue.practice.state import Ending, Granted, Outcome, Session, State
 from duologue.practice.telling import (
     Ledger,
@@ -240,17 +240,12 @@ def make_room(ledger: Ledger, running: Session) -> None:
 def open_dialogue(ledger: Ledger, session: Session) -> None:
     """Both have checked in. Opt-ins count as they are at this moment: a commitment can be revoked until then."""
     void(ledger, session.number)
-    kinds = _kinds_now(ledger.state, session)
+    kinds = ledger.state.kinds_now(session, held=session.part)
     ledger.emit(e.DialogueOpened(at=ledger.now, session=session.number, kinds=kinds))
     if "review" in kinds:
         for granted in ledger.state.requests:
             if granted.status == "open":
                 follow_up(ledger, granted)
-
-
-def _kinds_now(state: State, session: Session) -> tuple[KindName, ...]:
-    item = session.item
-    return state.kinds_of(item.with_(kinds=session.kinds or item.kinds))
 
 
 def follow_up(ledger: Ledger, granted: Granted) -> None:
@@ -266,7 +261,7 @@ def dialogue_moved(ledger: Ledger, session: Session) -> None:
         return
     if dialogue.outcome == "done" and session.part + 1 < len(session.kinds):
         _keep_agreed(ledger, session)
-        kinds = _kinds_now(ledger.state, session)
+        kinds = ledger.state.kinds_now(session, held=session.part + 1)
         ledger.emit(e.PartBegan(at=ledger.now, session=session.number, kinds=kinds))
         return
     void(ledger, session.number)
@@ -320,14 +315,19 @@ def _defer(ledger: Ledger, session: Session, dialogue: Dialogue) -> None:
     half, state = grammar.other_half(dialogue), ledger.state
     made = Session(
         number=state.numbers + 1,
-        item=Item(kinds=(dialogue.kind,), title=session.item.title, theme=session.item.theme),
+        item=Item(
+            kinds=(dialogue.kind,),
+            title=session.item.title,
+            theme=session.item.theme,
+            fallback=session.item.fallback,
+        ),
         first_sender=half.sender,
         origin="deferred",
         dialogue=half,
         kinds=(dialogue.kind,),
     )
     ledger.emit(e.SessionMade(at=ledger.now, session=made))
-    ask_time(ledger, made)
+    ask_time(ledger, made, base=session.start)
 
 
 # --- pauses and the end -----------------------------------------------------------------------------------------------

@@ -199,10 +199,18 @@ def _alert(ledger: Ledger, to: Staff, contact: Ref, text: str, about: str, step:
 def call(ledger: Ledger) -> None:
     """A partner, asked privately after a miss, would like to talk to someone: a facilitator is called.
 
-    That is once for both of them, and apart from the ladder: nothing that becomes of the miss answers it.
+    Where none is named it is whoever hears of concerns. That is once for both of them, and apart from the ladder:
+    nothing that becomes of the miss answers it.
     """
-    if not ledger.state.called and ledger.state.plan.facilitators:
-        _call(ledger, f"call.{ledger.state.seq}", ledger.state.plan.facilitators[0])
+    if not ledger.state.called and (contacts := _to_talk_to(ledger.state)):
+        _call(ledger, f"call.{ledger.state.seq}", *contacts[0])
+
+
+def _to_talk_to(state: State) -> list[tuple[Staff, Ref]]:
+    """Who is called if somebody would like to talk, and who after that one."""
+    plan, found = state.plan, list[tuple[Staff, Ref]]()
+    found += [("facilitator", ref) for ref in plan.facilitators[:2]]
+    return found or [("safeguarding", ref) for ref in plan.hears_of_concerns]
 
 
 def call_unanswered(state: State) -> Instant | None:
@@ -213,14 +221,14 @@ def call_unanswered(state: State) -> Instant | None:
 
 
 def call_again(ledger: Ledger) -> None:
-    """Nobody has acknowledged a call: the next contact is called, or where there is none the facilitator once more."""
-    _call(ledger, f"{ledger.state.called[0].id}.again", ledger.state.plan.facilitators[:2][-1])
+    """Nobody has acknowledged a call: the next contact is called, or where there is none the same one once more."""
+    _call(ledger, f"{ledger.state.called[0].id}.again", *_to_talk_to(ledger.state)[-1])
 
 
-def _call(ledger: Ledger, about: str, contact: Ref) -> None:
-    alert = Alert(id=about, ref=contact, text="wants_to_talk", at=ledger.now)
+def _call(ledger: Ledger, about: str, to: Staff, contact: Ref) -> None:
+    alert = Alert(id=about, to=to, ref=contact, text="wants_to_talk", at=ledger.now)
     ledger.emit(e.Called(at=ledger.now, alert=alert))
-    tell(ledger, "facilitator", alert.text, about=about, ref=contact)
+    tell(ledger, to, alert.text, about=about, ref=contact)
 
 
 def end_snooze(ledger: Ledger, alert: Alert) -> None:

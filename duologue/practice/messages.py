@@ -178,8 +178,8 @@ class Note(_Command):
     """A new entry; leave out to change one."""
     note: str | None = Field(default=None, max_length=16)
     """The id of the note to change or remove, as `view` shows it."""
-    shared: bool = False
-    """Whether the other sees it, from now on; a note that is changed without this is private again."""
+    shared: bool | None = None
+    """Whether the other sees it, from now on; left out, a new one is private, and one that is changed stays so."""
     remove: bool = False
     """Take the note out of the log."""
 

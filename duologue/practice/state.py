@@ -414,6 +414,11 @@ class State(Frozen):
         both = set(self.plan.people.a.opt_in) & set(self.plan.people.b.opt_in)
         return tuple(item.fallback if k in OPT_IN and k not in both else k for k in item.kinds)
 
+    def kinds_now(self, session: Session, *, held: int) -> tuple[KindName, ...]:
+        """What a session holds: its first `held` parts as they were, the others with the opt-ins as they are now."""
+        kinds = session.kinds or session.item.kinds
+        return (*kinds[:held], *self.kinds_of(session.item.with_(kinds=kinds))[held:])
+
 
 def person_ref(state: State, to: str) -> Ref | None:
     """The reference that stands for a recipient; None where the plan names nobody."""

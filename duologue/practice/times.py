@@ -17,19 +17,27 @@ from duologue.practice.telling import Ledger
 from duologue.practice.values import Instant
 
 
-def ask_time(ledger: Ledger, session: Session, *, at: Instant | None = None, offer: bool = False) -> None:
+def ask_time(
+    ledger: Ledger,
+    session: Session,
+    *,
+    at: Instant | None = None,
+    offer: bool = False,
+    base: Instant | None = None,
+) -> None:
     """Ask the calendar for a session's time: the next slot, the instant `at`, or times to `offer`.
 
-    Only the answer to the last question counts; one that comes late changes nothing.
+    `base`: from when those of a deferred half are counted, if not from now. Only the answer to the last question
+    counts; one that comes late changes nothing.
     """
     state, after = ledger.state, soonest(ledger.state, ledger.now, ledger.now)
     want: Literal["slot", "exact", "proposals"] = "exact" if at else "slot"
-    offsets, base = state.policy.proposals, at
+    offsets, counted = state.policy.proposals, at
     if offer:
-        offsets, want, base = state.policy_for(session).proposals, "proposals", at or ledger.now
+        offsets, want, counted = state.policy_for(session).proposals, "proposals", at or ledger.now
     elif session.origin == "deferred" and at is None:
         later = state.policy_for(session).deferred_after
-        want, offsets, base = "proposals", tuple(later * n for n in (1, 2, 3)), ledger.now
+        want, offsets, counted = "proposals", tuple(later * n for n in (1, 2, 3)), base or ledger.now
     resolve = Resolve(
         key="",
         want=want,
@@ -39,7 +47,7 @@ def ask_time(ledger: Ledger, session: Session, *, at: Instant | None = None, off
         shift=state.shift if session.origin == "curriculum" else timedelta(0),
         after=max(after, state.last_slot or after) if want == "slot" else after,
         since=ledger.now,
-        at=base,
+        at=counted,
         offsets=offsets,
     )
     ask_calendar(ledger, session, resolve)

@@ -72,9 +72,19 @@ def test_who_would_like_to_talk_to_someone_is_heard_and_not_named() -> None:
     [alert] = play.sees("facilitator").alerts
     play.send("acknowledge", "facilitator", alert=alert)
     assert play.awaiting() == "couple"
-    alone = practising(facilitators=()).miss().later(hours=49)
-    alone.send("reply", "b", question=alone.open_question("b", "check_in"), answer="talk_to_someone")
+    alone = wants_to_talk(facilitators=(), safeguarding=None)
     assert alone.told("wants_to_talk") == []
+
+
+def test_without_a_facilitator_whoever_hears_of_concerns_is_called() -> None:
+    play = wants_to_talk(facilitators=())
+    [called] = play.sent("wants_to_talk")
+    assert (called.message.to, called.message.ref) == ("safeguarding", "safeguarding-1")
+    play.later(hours=24)
+    assert [s.message.ref for s in play.sent("wants_to_talk")] == ["safeguarding-1"] * 2
+    assert play.sees("facilitator").alerts == ()
+    play.send("acknowledge", "facilitator", alert=play.state.called[0].id)
+    assert play.state.called == ()
 
 
 def wants_to_talk(**given: Any) -> Play:

@@ -216,6 +216,16 @@ def test_an_opt_in_revoked_during_a_session_counts_for_its_next_part() -> None:
     assert (play.session.part, play.session.dialogue.kind) == (1, "full")
 
 
+def test_an_opt_in_revoked_during_a_session_changes_nothing_of_what_was_held_before() -> None:
+    play = opted_in(("commitment", "mirroring"), "full")
+    play.hold(stop_before="closing")
+    play.send("adjust", "a", opt_in={"commitment": False})
+    play.hold(stop_before="sending").at(EVENING + timedelta(hours=2))
+    assert [h.kinds for h in play.state.held] == [("commitment", "mirroring")]
+    play.later(days=5).hold()
+    assert play.state.held[-1].kinds == ("commitment", "mirroring")
+
+
 def test_a_session_of_two_kinds_holds_one_after_the_other() -> None:
     play = practising(("appreciation", "mirroring"), "full").hold()
     assert [h.kinds for h in play.state.held] == [("appreciation", "mirroring")]

@@ -188,7 +188,7 @@ def test_a_time_out_that_runs_into_another_session_moves_that_one() -> None:
     play = practising("mirroring", "mirroring")
     play.hold(defer=True)
     half, regular = play.state.sessions
-    assert half.start == play.now + timedelta(days=2)
+    assert half.start == EVENING + timedelta(days=2)
     assert regular.start == EVENING + WEEK
     play.send("reschedule", "a", session=regular.number, at=half.start + timedelta(hours=3))
     play.check_in().turn("a", "time_out", until=play.now + timedelta(hours=3))
@@ -248,7 +248,7 @@ def test_no_time_is_offered_or_taken_that_runs_into_another_session() -> None:
 def test_a_deferred_half_is_booked_as_its_own_session_and_held() -> None:
     play = practising("full", "mirroring").hold(defer=True)
     half, regular = play.state.sessions
-    assert (half.origin, half.first_sender, half.start) == ("deferred", "b", play.now + timedelta(days=2))
+    assert (half.origin, half.first_sender, half.start) == ("deferred", "b", EVENING + timedelta(days=2))
     assert (regular.origin, regular.start) == ("curriculum", EVENING + WEEK)
     play.check_in()
     assert play.session.number == half.number
@@ -266,6 +266,34 @@ def test_a_deferred_half_is_booked_even_if_the_closing_is_stopped() -> None:
     play.turn("a", "stop")
     assert play.state.counts == {"stopped": 1}
     assert [s.origin for s in play.state.sessions] == ["deferred", "curriculum"]
+
+
+def test_a_deferred_half_has_the_fallback_of_its_session() -> None:
+    items = [{"kinds": ("story",), "fallback": "mirroring"}]
+    opted_in = {p: {"ref": f"person-{p}", "quiet": None, "opt_in": ("story",)} for p in PARTNERS}
+    play = practising(curriculum={"name": "x", "items": items}, people=opted_in).hold(defer=True)
+    play.send("adjust", "a", opt_in={"story": False})
+    assert play.check_in().session.kinds == ("mirroring",)
+
+
+def test_who_checks_in_to_another_half_sees_whose_it_is_and_its_topic() -> None:
+    play = practising("full", "mirroring").hold(defer=True)
+    seen = play.at(play.begins).sees("b").dialogue
+    assert seen is not None
+    assert (seen.role, seen.topic and seen.topic.text, [p.act for p in seen.acts]) == (
+        "sender",
+        "a frame",
+        ["ready"],
+    )
+
+
+def test_who_checks_in_to_a_dialogue_that_was_broken_off_sees_where_it_stopped() -> None:
+    play = practising("full").hold(stop_before="summary").at(EVENING + timedelta(hours=2))
+    play.send("reschedule", "a", session=1, proposal=1)
+    seen = play.at(play.begins).sees("b").dialogue
+    assert seen is not None
+    assert (seen.movement, seen.role, seen.topic and seen.topic.text) == ("summary", "receiver", "a frame")
+    assert ([p.act for p in seen.acts], seen.awaiting) == (["ready"], "couple")
 
 
 def test_a_programme_is_complete_only_when_its_last_other_half_is_held() -> None:
@@ -310,6 +338,10 @@ def test_the_other_is_asked_and_now_is_now() -> None:
     play.later(hours=2).send("reply", "b", question=question.id, answer="now")
     assert play.told("dialogue_answered") == ["a"]
     assert (play.session.origin, play.begins, play.session.first_sender) == ("asked", play.now, "a")
+    seen = play.sees("b").dialogue
+    assert seen is not None
+    assert seen.topic is not None
+    assert (seen.role, seen.topic.text) == ("receiver", "the garden")
     play.hold()
     assert play.state.counts == {"done": 2}
     assert play.session.number == 2
@@ -322,6 +354,8 @@ def test_a_moment_can_be_named_within_its_own_deadline() -> None:
     play.later(hours=20)
     for at in (None, asked + timedelta(hours=24, seconds=1), play.now - timedelta(seconds=1)):
         assert play.refused("reply", "b", question=question, answer="at", at=at) == "out_of_range"
+    for answer in ("now", "no"):
+        assert play.refused("reply", "b", question=question, answer=answer, at=play.now) == "malformed"
     play.send("reply", "b", question=question, answer="at", at=asked + timedelta(hours=23))
     assert play.begins == asked + timedelta(hours=23)
     assert play.sent("invitation")[-1].message.start == play.begins
@@ -501,6 +535,8 @@ def test_notes_are_private_until_shared_and_can_be_removed() -> None:
     assert [(n.id, n.mine, n.words.text) for n in play.sees("b").notes] == [
         (note.id, False, "when plans change")
     ]
+    play.send("note", "a", note=note.id, words="when plans change at the last minute")
+    assert [n.words.text for n in play.sees("b").notes] == ["when plans change at the last minute"]
     play.send("note", "a", note=note.id, shared=False)
     assert play.sees("b").notes == ()
     play.send("note", "a", note=note.id, remove=True)

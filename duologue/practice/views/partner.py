@@ -284,8 +284,9 @@ def _dialogue(state: State, by: Partner, now: Instant, language: str) -> Dialogu
     if session.status != "open" or dialogue is None:
         if now < session.start - state.policy_for(session).opens_before:
             return None
-        kinds = session.kinds or state.kinds_of(session.item)
-        dialogue = grammar.begin(kinds[session.part], session.first_sender)
+        kind = state.kinds_now(session, held=session.part)[session.part]
+        if dialogue is None or dialogue.kind != kind:
+            dialogue = grammar.begin(kind, session.first_sender)
         missing = tuple(p for p in PARTNERS if p not in session.present)
         acts: tuple[Act, ...] = (Act.READY,) if by in missing else ()
     else:
