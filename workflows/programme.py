@@ -91,6 +91,8 @@ class PracticeProgramme:
         self._answered = False
         self._ran: Instant | None = None
         self._failed: dict[str, Instant] = {}
+        self._last_call: asyncio.Task[None] | None = None
+        self._continues = False
         self._published: dict[str, Any] = {
             key: value
             for key in ATTRIBUTE_KEYS
@@ -117,12 +119,13 @@ class PracticeProgramme:
             if finished(self._state):
                 self._publish()
                 return views.result(self._state)
-            if workflow.info().is_continue_as_new_suggested():
+            if self._continues:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 self._take_answers()
                 workflow.continue_as_new(Start(plan=self._state.plan, state=self._state))
             self._carry_out()
             self._set_alarm()
+            self._end_run()
             self._publish()
             self._leave_a_mark()
             # What has waited comes after what woke it: see `_perform`.
@@ -330,6 +333,20 @@ class PracticeProgramme:
             )
             self._alarm = self._alarm_at = None
             self._woken = True
+
+    def _end_run(self) -> None:
+        """Let a new run begin once this one is long enough, but not in the middle of a task.
+
+        A task brings signals and updates first, and then whatever else has come. A run that ends on the former never
+        sees an answer, or a request to cancel, that is there already. An alarm is the latter, and takes both along.
+        """
+        if self._last_call is None and workflow.info().is_continue_as_new_suggested():
+            self._last_call = asyncio.create_task(self._call_last())
+            self._marked = workflow.now()
+
+    async def _call_last(self) -> None:
+        await workflow.sleep(timedelta(milliseconds=1), summary="until: a new run begins")
+        self._continues = self._woken = True
 
     def _publish(self) -> None:
         """Show ops where things stand: what has changed of the search attributes, in one upsert, and the details."""

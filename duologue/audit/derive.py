@@ -118,8 +118,8 @@ class _Task:
     """A workflow task that was completed, with what it took."""
 
     now: Instant
-    continues: bool
-    """Whether the server suggested to continue as new."""
+    continues: bool = False
+    """Whether the run ended with it, by continuing as new."""
     signals: list[HistoryEvent] = field(default_factory=list)
     updates: list[HistoryEvent] = field(default_factory=list)
     others: list[HistoryEvent] = field(default_factory=list)
@@ -142,13 +142,14 @@ def _tasks(events: Sequence[HistoryEvent]) -> Iterable[_Task]:
                     raise NotDerivable("a workflow task was taken in an order that is not known here")
                 task = _Task(
                     now=_instant(started),
-                    continues=started.workflow_task_started_event_attributes.suggest_continue_as_new,
                     signals=[e for e in taken if e.event_type in _COMMANDS],
                     others=[e for e in taken if e.event_type not in _COMMANDS],
                 )
                 waiting, started = waiting[len(taken) :], None
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED if task is not None:
                 task.updates.append(event)
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW if task is not None:
+                task.continues = True
             case kind if kind in _COMMANDS | _ANSWERS | _OTHERS:
                 waiting.append(event)
     if task is not None:
@@ -215,7 +216,7 @@ class _Run:
             await self._update(update)
         ran = not first and bool(task.signals or task.updates)
         if ran:
-            self._run(task)
+            self._run()
         if self.over:
             return
         woken, answered, cancelled = first, False, False
@@ -228,7 +229,7 @@ class _Run:
                 woken = True
                 cancelled |= event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
         if woken or answered:
-            self._run(task, answered=answered, cancelled=cancelled)
+            self._run(answered=answered, cancelled=cancelled, last=task.continues)
 
     def end(self) -> None:
         """Here the history ends: what waits is taken, and not entered yet."""
@@ -244,15 +245,15 @@ class _Run:
                 self._add(intake.world(self.derived.state, answer, self._now))
         self._waiting.clear()
 
-    def _run(self, task: _Task, *, answered: bool = False, cancelled: bool = False) -> None:
-        """The workflow was woken: what it did in its loop."""
+    def _run(self, *, answered: bool = False, cancelled: bool = False, last: bool = False) -> None:
+        """The workflow was woken: what it did in its loop, for the `last` time before it continued as new."""
         if answered:
             self.settle()
         if cancelled and not self.derived.state.over:
             self._add(intake.world(self.derived.state, Cancelled(), self._now))
-        self._pass_time(task)
+        self._pass_time(last=last)
         if self._waiting and not self.over:
-            self._run(task, answered=True)
+            self._run(answered=True)
 
     def _begin(self) -> Derived:
         if self._given.state is not None:
@@ -264,7 +265,7 @@ class _Run:
             self.derived.state = evolve(self.derived.state, event)
         self.derived.events += events
 
-    def _pass_time(self, task: _Task) -> None:
+    def _pass_time(self, *, last: bool) -> None:
         self._add(intake.world(self.derived.state, Tick(), self._now))
         for key in self.derived.state.recalled:
             if key not in self._begun:
@@ -272,7 +273,7 @@ class _Run:
                 self._add(intake.world(self.derived.state, called_off(key), self._now))
         if finished(self.derived.state):
             self.over = True
-        elif task.continues:
+        elif last:
             self.settle()
             self.over = self.derived.continued = True
 
