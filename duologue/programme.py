@@ -245,12 +245,13 @@ class Programme:
             await self.cancel()
             try:
                 async with asyncio.timeout(patience.total_seconds()):
-                    await self.handle.result()
+                    with trouble.readable("It has ended."):
+                        await self.handle.result()
             except (TimeoutError, RPCError):
                 with contextlib.suppress(RPCError):
                     await self.handle.terminate("to be forgotten")
-            except temporal.WorkflowFailureError:
-                pass  # terminated by somebody before
+            except (temporal.WorkflowFailureError, Encrypted):
+                pass  # terminated by somebody before; or ended, and how is encrypted
         with trouble.unsealed():
             return await self.client.keys.forget(self.id, unknown=unknown)
 

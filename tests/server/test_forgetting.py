@@ -17,7 +17,7 @@ from temporalio.client import Client as TemporalClient
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
-from duologue.client import Client, Programme, UnknownProgramme, Unsealed
+from duologue.client import Client, DuologueError, Programme, UnknownProgramme, Unsealed
 from duologue.codec import Codec, KeyNotAtHand, KeyRing
 from duologue.practice.plan import Policy
 from duologue.vault import Contact, Forgotten, Kept, LocalKeys, Vault, VaultAway
@@ -172,6 +172,30 @@ async def test_who_waits_long_enough_for_the_farewells_has_them_sent(client: Cli
         await forgetting
         ends = [(await each.handle.describe()).status for each in (hasty, patient)]
     assert ends == [WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.COMPLETED]
+
+
+async def test_it_does_not_depend_on_the_service_keys(embedded_client: TemporalClient, vault: Vault) -> None:
+    given = Client(with_codec(embedded_client, KeyRing.new()), client_of(embedded_client).task_queue, vault)
+    lacking = Client(embedded_client, given.task_queue, vault)
+    async with working(given, Desk()):
+        programme = await given.start(a_plan())
+        await enrol(programme)
+        receipt = await lacking.programme(programme.id).forget()
+    assert receipt.keys > 0
+    with pytest.raises(Forgotten):
+        await vault.key(programme.id, "shared")
+
+
+async def test_of_which_it_cannot_read_the_policy_nothing_is_ended(
+    embedded_client: TemporalClient, client: Client, vault: Vault
+) -> None:
+    given = client_of(with_codec(embedded_client, KeyRing.new()))
+    async with working(given, Desk()):
+        programme = await given.start(a_plan())
+        await enrol(programme)
+        with pytest.raises(DuologueError, match="policy"):
+            await Client(embedded_client, given.task_queue, vault).programme(programme.id).forget()
+        assert (await programme.overview()).stage == "practising"
 
 
 async def test_without_a_vault_it_says_so(embedded_client: TemporalClient) -> None:
