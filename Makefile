@@ -10,6 +10,8 @@ LOCK = uv pip compile --quiet --universal --generate-hashes --no-header --no-ann
 MORE := $(wildcard bench examples)
 
 export PYTHONHASHSEED ?= 0
+# Tests start many interpreters and sandboxes; each would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test test-containers demo up bench lock clean
@@ -36,7 +38,7 @@ check: setup ## format, lint, types, and who may import whom
 	@$(BIN)/lint-imports
 
 test: setup ## every test that needs neither Docker nor a browser
-	@$(BIN)/pytest -n 3 --dist load --maxschedchunk 4 -m "not containers and not browser" tests
+	@$(BIN)/pytest -n 3 --no-loadscope-reorder -m "not containers and not browser" tests
 
 test-containers: setup ## the tests against server containers (needs a Docker engine)
 	@TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_HOST_OVERRIDE=localhost $(BIN)/pytest -m containers tests
