@@ -1,7 +1,10 @@
 """Fixtures that every test may ask for, how Hypothesis runs here, that nothing is skipped, and what comes first."""
 
+from typing import Any
+
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.support.containers import container_client, our_image, volume
 from tests.support.nothing_skipped import pytest_make_collect_report, pytest_runtest_makereport
@@ -15,6 +18,7 @@ __all__ = [
     "pytest_collection_modifyitems",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
+    "pytest_xdist_make_scheduler",
     "time_skipping",
     "volume",
 ]
@@ -33,7 +37,29 @@ LONG = (
 )
 """Tests that wait for long. They begin first, so that none of them is all that is left at the end."""
 
+TOGETHER = (
+    "property/test_grammar_space.py",
+    "unit/test_attendance.py",
+    "unit/test_eyes.py",
+    "workflow/test_messages_programme.py",
+)
+"""Tests that share what takes long to make. One worker process has them all, and makes it once."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first; the order is theirs apart from that."""
     items.sort(key=lambda item: not str(item.path).endswith(LONG))
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Hands out test by test, and a file of `TOGETHER` as a whole; with pytest 9.2 `--dist loadgroup` does not."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if path.endswith(TOGETHER) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)  # there is none without xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """The scheduler of `pytest -n`."""
+    return Scheduling(config, log)
