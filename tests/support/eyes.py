@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -342,6 +343,7 @@ def eyes(state: State, now: Instant, commands: Sequence[str] = ()) -> dict[Reade
     return {reader: json.dumps(what) for reader, what in seen.items()}
 
 
+@cache
 def read(message: Message) -> list[Any]:
     """What a recipient reads of a message; padding reaches nobody."""
     if message.template == texts.PADDING:

@@ -5,7 +5,7 @@ the world, a worker, and a couple that practises. What is proved with them is in
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -224,10 +224,9 @@ async def opened(programme: Programme) -> Overview:
     return await programme.overview()
 
 
-async def views(programme: Programme) -> Mapping[By, View]:
-    """What each of the three sees."""
+async def views(programme: Programme, whose: Sequence[By] = (*PARTNERS, "facilitator")) -> dict[By, View]:
+    """What each of them sees."""
     now = datetime.now(UTC)
-    whose: tuple[By, ...] = ("a", "b", "facilitator")
     return {by: await programme.view(by, now=now) for by in whose}
 
 
@@ -236,15 +235,19 @@ async def practise(
     manner: Manner = QUICK,
     *,
     turns: int | None = None,
-    stop: Callable[[Mapping[By, View]], bool] = lambda _: False,
     by_signal: bool = False,
 ) -> list[Receipt]:
-    """Let a couple practise to the programme's end, so many `turns` far, or until `stop` says so."""
+    """Let a couple practise to the programme's end, or so many `turns` far.
+
+    Their facilitator decides what to do while they pause, and has nothing to do before.
+    """
     couple, receipts, sent = Couple(f"{programme.id}-{uuid4().hex[:4]}", manner), [], 0
     while turns is None or sent < turns:
-        seen = await views(programme)
-        if seen["a"].ending is not None or stop(seen):
+        seen = await views(programme, PARTNERS)
+        if seen["a"].ending is not None:
             break
+        if seen["a"].stage == "paused":
+            seen |= await views(programme, ("facilitator",))
         intent = couple.next(seen, datetime.now(UTC))
         # What the view lets them do they do at once, and do not wait for the appointed hour.
         if intent is None or intent.command is None:
