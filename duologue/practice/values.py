@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -164,6 +165,7 @@ def parse_span(given: object) -> timedelta:
     return span
 
 
+@lru_cache(maxsize=256)  # a plan has dozens, and every state writes them all
 def format_span(span: timedelta) -> str:
     """The shortest writing that `parse_span` reads back; whole seconds only."""
     seconds, parts = int(span.total_seconds()), []
