@@ -86,7 +86,7 @@ def _wall_clock(
     for day in _days(cadence, start, resume):
         if day > last:
             return
-        if day in skipped:
+        if day + later in skipped:
             continue
         reading = _read(cadence, day, zone)
         # A day that a zone left out altogether moves to midnight, where the next day's slot may be already.
@@ -96,7 +96,8 @@ def _wall_clock(
         moved = _read(cadence, day + later, zone) if later else reading
         if moved is None or clock.to_local(moved.at, zone).date() in skipped:
             continue
-        counted += 1
+        # What was left out before the cadence came later was none of them, whatever comes in its place now.
+        counted += not (day in skipped and day - start < later)
         if moved.at > after:
             after = moved.at
             yield clock.slot(moved.at, zone, shifted=moved.shifted)

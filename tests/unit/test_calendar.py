@@ -448,6 +448,24 @@ def test_a_cadence_that_is_shifted_comes_later_by_whole_days_and_keeps_the_time_
     assert [slot.local for slot in islice(found, 2)] == ["2027-03-24T19:00:00", "2027-03-31T19:00:00"]
 
 
+def test_a_blackout_date_costs_a_shifted_cadence_its_own_slot_and_no_other() -> None:
+    anchor, after = datetime(2027, 1, 4, 8, tzinfo=UTC), datetime(2027, 1, 12, tzinfo=UTC)
+    weekly = Weekly(on=("monday",), at="19:00", skip=(date(2027, 1, 18),))
+    found = shifted(weekly, zone("UTC"), anchor=anchor, after=after, by=timedelta(days=7))
+    assert days_of(list(islice(found, 3))) == ["2027-01-25", "2027-02-01", "2027-02-08"]
+
+
+def test_a_cadence_that_is_shifted_has_as_many_slots_as_it_was_given() -> None:
+    anchor = datetime(2027, 1, 4, 8, tzinfo=UTC)
+    weekly = Weekly(on=("monday",), at="19:00", skip=(date(2027, 1, 4),), count=3)
+    plain = list(slots(weekly, zone("UTC"), anchor=anchor, after=anchor))
+    assert days_of(plain) == ["2027-01-11", "2027-01-18", "2027-01-25"]
+    later = shifted(
+        weekly, zone("UTC"), anchor=anchor, after=anchor + 9 * timedelta(days=1), by=timedelta(days=7)
+    )
+    assert days_of(list(later)) == ["2027-01-18", "2027-01-25", "2027-02-01"]
+
+
 def test_a_list_is_shifted_to_the_second() -> None:
     listed = Listed(at=("+1h", "+2h"))
     anchor = datetime(2027, 3, 1, 8, tzinfo=UTC)
