@@ -95,7 +95,15 @@ def forecast(plan: Plan, *, starts: Instant, tail: bool = False, manner: Manner 
             dollars=dollars(costs.actions),
             storage_dollars=shell.byte_hours / 1e9 * DOLLARS_PER_GIGABYTE_HOUR,
         ),
-        warnings=tuple(rough_edges(plan, starts, sessions, state)),
+        warnings=tuple(rough_edges(plan, starts, sessions, state, spare=_spare(plan, sessions, state))),
+    )
+
+
+def _spare(plan: Plan, sessions: Sequence[PlannedSession], state: State) -> bool:
+    """Whether the cadence has a slot left after the curriculum's last session."""
+    last, zone = sessions[: len(plan.curriculum.items)][-1:], calendar.zone(plan.zone)
+    return not last or any(
+        calendar.slots(plan.cadence, zone, anchor=state.anchor or state.opened, after=last[0].start)
     )
 
 

@@ -122,15 +122,23 @@ class Forecast(Frozen):
 
 
 def rough_edges(
-    plan: Plan, starts: Instant, sessions: Sequence[PlannedSession], state: State
+    plan: Plan, starts: Instant, sessions: Sequence[PlannedSession], state: State, *, spare: bool
 ) -> Iterator[str]:
-    """What somebody should know before the start, in their words; `state` is where a steady couple ends."""
+    """What somebody should know before the start, in their words; `state` is where a steady couple ends.
+
+    `spare`: whether the cadence has a slot left after the curriculum's last session.
+    """
     items, reached = len(plan.curriculum.items), state.next_item
     if reached < items:
         ends = "has no time to offer" if not sessions else f"ends after {_many(reached, 'session')}"
         yield (
             f"the cadence {ends}, and the curriculum has {items}: "
             "add slots, or a later 'until' or 'count', or shorten the curriculum"
+        )
+    elif not spare:
+        yield (
+            "the cadence has no slot to spare: after a single miss or pause there is none for the last session; "
+            "add slots, or a later 'until' or 'count'"
         )
     if state.ending is None:
         last = sessions[-1].start if sessions else starts

@@ -68,6 +68,16 @@ def at_night() -> Forecast:
     return forecast(changed, starts=datetime(2027, 3, 1, 9, tzinfo=UTC))
 
 
+def test_it_is_said_where_a_single_miss_would_cost_the_last_session() -> None:
+    scarce, spare = "the cadence has no slot to spare", (0, 1)
+    for more in spare:
+        given = plan(SHORT)
+        cadence = Weekly(on=("monday",), at="19:30", count=SHORT + more)
+        found = forecast(given.with_(cadence=cadence), starts=datetime(2027, 1, 4, 9, tzinfo=UTC))
+        assert len(found.sessions) == SHORT
+        assert any(scarce in said for said in found.warnings) == (not more)
+
+
 def test_what_people_should_know_is_said() -> None:
     found = at_night()
     assert found.ending == "slots_used_up"
