@@ -73,6 +73,7 @@ _ANSWERS: Mapping[QuestionKind, str] = {
     "followup": "kept",
 }
 _DAY = timedelta(days=1)
+_SOON = timedelta(minutes=10)
 _APART = timedelta(hours=3)
 """A dialogue that is asked for is not accepted so close to a booked one."""
 
@@ -146,7 +147,9 @@ class Member:
         if view.stage == "enrolling" and not view.consented:
             yield _Thought("consent", patience, "consent")
         for question in view.questions:
-            yield _Thought(question.id, patience, "reply", partial(self._answer, question, view))
+            # Whether now is a good time is answered before that time has passed.
+            within = min(patience, _SOON) if question.kind == "dialogue_request" else patience
+            yield _Thought(question.id, within, "reply", partial(self._answer, question, view))
         if view.stage == "practising":
             for session in view.sessions:
                 yield from self._appointment(session, view)

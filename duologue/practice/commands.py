@@ -15,7 +15,7 @@ from duologue.practice import messages as m
 from duologue.practice.allowing import Refused, allow_practising, allow_time
 from duologue.practice.grammar import Act, Turn
 from duologue.practice.messages import Reason
-from duologue.practice.moments import clashes
+from duologue.practice.moments import allowed_from, clashes, soonest
 from duologue.practice.plan import OPT_IN, PLAN_BYTES, Item, PolicyChange
 from duologue.practice.shapes import WITHOUT_WORDS
 from duologue.practice.state import (
@@ -26,13 +26,16 @@ from duologue.practice.state import (
     SCREEN,
     Question,
     Session,
+    State,
     TriggerNote,
 )
 from duologue.practice.table import Table
-from duologue.practice.telling import Ledger, ask, tell
-from duologue.practice.values import LINE_BYTES, PARTNERS, Partner, format_span, other
+from duologue.practice.telling import Ledger, ask, recall, tell
+from duologue.practice.values import LINE_BYTES, PARTNERS, Instant, Partner, format_span, other
 
 LONGEST_PAUSE = timedelta(days=366)
+LONGEST_SNOOZE = timedelta(days=14)
+"""For how long an alert is put off at a time: nothing rests without an end that nobody has thought of again."""
 
 
 COMMANDS: Table[Ledger, None] = Table()
@@ -180,7 +183,7 @@ def _reply(ledger: Ledger, command: m.Reply) -> None:
         case "resume":
             _go_on_if_both(ledger)
         case "check_in" if command.answer == "talk_to_someone":
-            ladder.call(ledger)
+            course.call(ledger)
 
 
 def _screen(ledger: Ledger, command: m.Reply, question: Question) -> None:
@@ -198,11 +201,28 @@ def _screen(ledger: Ledger, command: m.Reply, question: Question) -> None:
         course.screened_again(ledger)
 
 
+def _allow_answer(state: State, command: m.Reply, latest: Instant, now: Instant) -> None:
+    """Refuse what cannot be any more: `now`, where the asker cannot be told of it, or a moment, where none is left.
+
+    Without saying why, since that tells quiet hours.
+    """
+    at_once = now <= latest and (allowed_from(state, other(_partner(command)), now) or now) <= now
+    left = ["now"] * at_once + ["at"] * (soonest(state, now, now) < latest) + ["no"]
+    if command.answer not in left:
+        still = " or ".join("'at' with a moment" if answer == "at" else f"'{answer}'" for answer in left)
+        raise Refused(
+            Reason.OUT_OF_RANGE,
+            f"'{command.answer}' cannot be any more: it begins by {latest:%Y-%m-%d %H:%M} UTC, "
+            f"and both hear of it before; answer {still}",
+        )
+
+
 def _answer_request(ledger: Ledger, command: m.Reply, question: Question) -> None:
     state, by = ledger.state, _partner(command)
     at = ledger.now if command.answer == "now" else command.at
     if command.answer != "no":
         latest = question.asked_at + state.policy.hold_within
+        _allow_answer(state, command, latest, ledger.now)
         if at is None or not ledger.now <= at <= latest:
             raise Refused(
                 Reason.OUT_OF_RANGE, f"name a moment ('at') from now to {latest:%Y-%m-%d %H:%M} UTC"
@@ -301,6 +321,8 @@ def _adjust(ledger: Ledger, command: m.Adjust) -> None:
     )
     shares = command.share_attendance
     ledger.emit(e.Adjusted(at=ledger.now, by=by, person=changed, share_attendance=shares))
+    if not changed.reminders:
+        recall(ledger, lambda message: message.to == by and message.what == "reminder")
     if (changed.zone, changed.quiet) != (person.zone, person.quiet):
         times.ask_anew(ledger)
 
@@ -382,6 +404,9 @@ def _acknowledge(ledger: Ledger, command: m.Acknowledge) -> None:
         listed = ", ".join(a.id for a in state.calls) or "none"
         raise Refused(Reason.UNKNOWN_ALERT, f"no such alert waits to be acknowledged; open: {listed}")
     snooze = ledger.now + command.snooze if command.snooze else None
+    latest = ladder.ends(state, command.alert, ledger.now + LONGEST_SNOOZE)
+    if snooze is not None and snooze > latest:
+        raise Refused(Reason.OUT_OF_RANGE, f"put it off until {latest:%Y-%m-%d %H:%M:%S} UTC at the latest")
     ledger.emit(e.Acknowledged(at=ledger.now, alert=command.alert, snooze=snooze))
 
 

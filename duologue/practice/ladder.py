@@ -169,6 +169,16 @@ def take(ledger: Ledger, index: int, *, jumped: bool = False) -> None:
             _end_of_patience(ledger, escalation)
 
 
+def ends(state: State, alert: str, latest: Instant) -> Instant:
+    """When what an alert is about ends by itself, as far as that comes before `latest`."""
+    escalation = state.escalation
+    if escalation is None or alert not in [a.id for a in escalation.alerts]:
+        return latest
+    return min(
+        (escalation.due(s) for s in escalation.steps[escalation.taken :] if s.do == "end"), default=latest
+    )
+
+
 def _until(state: State, escalation: Escalation, index: int) -> Instant | None:
     """When what a step tells partners is void: the session books itself, or a later step ends the programme."""
     session = state.session(escalation.session)
@@ -194,41 +204,6 @@ def _alert(ledger: Ledger, to: Staff, contact: Ref, text: str, about: str, step:
     alert = Alert(id=about, to=to, ref=contact, text=text, at=ledger.now, step=step)
     ledger.emit(e.Alerted(at=ledger.now, alert=alert))
     tell(ledger, to, text, about=about, ref=contact)
-
-
-def call(ledger: Ledger) -> None:
-    """A partner, asked privately after a miss, would like to talk to someone: a facilitator is called.
-
-    Where none is named it is whoever hears of concerns. That is once for both of them, and apart from the ladder:
-    nothing that becomes of the miss answers it.
-    """
-    if not ledger.state.called and (contacts := _to_talk_to(ledger.state)):
-        _call(ledger, f"call.{ledger.state.seq}", *contacts[0])
-
-
-def _to_talk_to(state: State) -> list[tuple[Staff, Ref]]:
-    """Who is called if somebody would like to talk, and who after that one."""
-    plan, found = state.plan, list[tuple[Staff, Ref]]()
-    found += [("facilitator", ref) for ref in plan.facilitators[:2]]
-    return found or [("safeguarding", ref) for ref in plan.hears_of_concerns]
-
-
-def call_unanswered(state: State) -> Instant | None:
-    """When somebody else is called, because a call has not been acknowledged; None: nobody is."""
-    if len(state.called) != 1 or state.called[0].acknowledged is not None:
-        return None
-    return state.called[0].at + state.policy.call_again_after
-
-
-def call_again(ledger: Ledger) -> None:
-    """Nobody has acknowledged a call: the next contact is called, or where there is none the same one once more."""
-    _call(ledger, f"{ledger.state.called[0].id}.again", *_to_talk_to(ledger.state)[-1])
-
-
-def _call(ledger: Ledger, about: str, to: Staff, contact: Ref) -> None:
-    alert = Alert(id=about, to=to, ref=contact, text="wants_to_talk", at=ledger.now)
-    ledger.emit(e.Called(at=ledger.now, alert=alert))
-    tell(ledger, to, alert.text, about=about, ref=contact)
 
 
 def end_snooze(ledger: Ledger, alert: Alert) -> None:

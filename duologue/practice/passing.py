@@ -111,8 +111,8 @@ def _of_ladder(state: State) -> Iterator[Deadline]:
     for alert in state.alerts:
         if alert.snoozed is not None:
             yield alert.snoozed, f"alert {alert.id}", partial(ladder.end_snooze, alert=alert)
-    if (again := ladder.call_unanswered(state)) is not None:
-        yield again, "alert unanswered", ladder.call_again
+    if (again := course.call_unanswered(state)) is not None:
+        yield again, "alert unanswered", course.call_again
 
 
 def _of_session(state: State, session: Session) -> Iterator[Deadline]:

@@ -453,7 +453,9 @@ class Plan(Frozen):
     tenant: Ref = "default"
     people: People
     facilitators: tuple[Ref, ...] = Field(default=(), max_length=5)
-    """The facilitator first, then the next contacts in order. Empty: steps that need one are skipped."""
+    """The facilitator first, then the next contact: those are the two whom steps of the ladder and calls may go to.
+    Any after them hear of a concern alone, where nobody before them could be reached. Empty: steps that need one are
+    skipped."""
     safeguarding: Ref | None = None
     """Who alone hears of a concern. None: the first facilitator does; with nobody at all a concern stops every
     message and is told to no one, which a programme file may not ask for."""

@@ -276,11 +276,16 @@ def take_back(ledger: Ledger, lost: Callable[[Message], bool]) -> list[Message]:
     waiting = [pending.message for pending in ledger.state.outbox if lost(pending.message)]
     for message in waiting:
         ledger.emit(e.MessageSkipped(at=ledger.now, message=message, reason="void"))
+    return waiting + recall(ledger, lost)
+
+
+def recall(ledger: Ledger, lost: Callable[[Message], bool]) -> list[Message]:
+    """Call off what is under way to one of the two and has `lost` its reason."""
     asks = [ask for ask in ledger.state.asks.values() if isinstance(ask, Message)]
     under_way = [message for message in asks if message.to in PARTNERS and lost(message)]
     for message in under_way:
         ledger.emit(e.MessageRecalled(at=ledger.now, message=message))
-    return waiting + under_way
+    return under_way
 
 
 def _still_asked(state: State, message: Message) -> bool:

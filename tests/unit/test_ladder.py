@@ -133,6 +133,18 @@ def test_a_call_stays_open_until_it_is_acknowledged_whatever_becomes_of_the_miss
     assert play.refused("acknowledge", "facilitator", alert=call) == "unknown_alert"
 
 
+@pytest.mark.parametrize("later", [0, 30])
+def test_a_call_that_nobody_has_taken_goes_to_the_next_contact_when_the_programme_ends(later: int) -> None:
+    play = wants_to_talk().later(hours=later)
+    play.send("withdraw", "b")
+    assert called(play) == ["facilitator-1", "facilitator-2"]
+    seen = wants_to_talk()
+    [call] = seen.sees("facilitator").alerts
+    seen.send("acknowledge", "facilitator", alert=call)
+    seen.send("withdraw", "b")
+    assert called(seen) == ["facilitator-1"], "somebody has it in hand"
+
+
 def test_whoever_of_the_staff_acknowledges_a_call_has_taken_it() -> None:
     play = wants_to_talk().later(hours=30)
     first, second = play.sees("facilitator").alerts

@@ -14,7 +14,7 @@ from duologue.practice.plan import STEP_TEXTS, Deed, Policy, Step
 from duologue.practice.values import PARTNERS
 from duologue.practice.views import overview
 from duologue.practice.views.ops import escalation_level
-from tests.support.core import DAY, EVENING, WEEK, Play, a_plan, missed_twice, practising
+from tests.support.core import DAY, EVENING, WEEK, Play, a_plan, missed_thrice, missed_twice, practising
 
 
 def ladder(*steps: dict[str, Any], **given: Any) -> Play:
@@ -273,6 +273,25 @@ def test_a_changed_policy_applies_from_the_next_booking() -> None:
     play.at(EVENING + DAY + timedelta(minutes=7))
     assert play.state.counts == {"missed": 2}
     assert play.asked("check_in") == ["a", "b"]
+
+
+def test_nothing_is_put_off_past_the_end_that_the_ladder_has_or_for_ever() -> None:
+    play = missed_thrice()
+    ends = play.now + 14 * DAY
+    [alert] = play.sees("facilitator").alerts
+    outcome = play.try_("acknowledge", "facilitator", alert=alert, snooze="3650d")
+    assert isinstance(outcome, Refusal)
+    assert outcome.reason == "out_of_range"
+    assert f"{ends:%Y-%m-%d %H:%M:%S} UTC" in outcome.message
+    play.later(days=1)
+    assert play.refused("acknowledge", "facilitator", alert=alert, snooze="14d") == "out_of_range"
+    play.send("acknowledge", "facilitator", alert=alert, snooze="13d")
+    play.later(days=27)
+    assert play.state.ending == "silence"
+    play = missed_twice()
+    [alert] = play.sees("facilitator").alerts
+    assert play.refused("acknowledge", "facilitator", alert=alert, snooze="15d") == "out_of_range"
+    play.send("acknowledge", "facilitator", alert=alert, snooze="14d")
 
 
 PRIVATE = {"words": "sealed", "tell_reason": False, "forget_after": "30d", "moves": 1}

@@ -1,14 +1,17 @@
 """The specification of a session, scene by scene: check-in, the window, time-outs, moving, other halves, asking."""
 
 from datetime import timedelta
+from typing import Any
 
 from duologue.practice import events as e
+from duologue.practice.messages import Refusal
 from duologue.practice.state import NOTES_KEPT
 from duologue.practice.values import PARTNERS
 from tests.support.core import (
     DAY,
     EVENING,
     WEEK,
+    Play,
     asked_for,
     practising,
 )
@@ -360,6 +363,41 @@ def test_a_moment_can_be_named_within_its_own_deadline() -> None:
     assert play.begins == asked + timedelta(hours=23)
     assert play.sent("invitation")[-1].message.start == play.begins
     play.hold()
+
+
+def told(play: Play, question: str, **answer: Any) -> str:
+    outcome = play.try_("reply", "b", question=question, **answer)
+    assert isinstance(outcome, Refusal)
+    assert outcome.reason == "out_of_range"
+    return outcome.message
+
+
+def test_late_in_the_day_it_is_said_that_no_moment_is_left_to_name() -> None:
+    play = asked_for()
+    latest, question = play.now + DAY, play.open_question("b", "dialogue_request")
+    play.later(hours=23)
+    for hours in (0.5, 2.5):
+        at = play.now + timedelta(hours=hours)
+        assert told(play, question, answer="at", at=at) == (
+            f"'at' cannot be any more: it begins by {latest:%Y-%m-%d %H:%M} UTC, and both hear of it before; "
+            "answer 'now' or 'no'"
+        )
+    play.send("reply", "b", question=question, answer="now")
+
+
+def test_now_is_for_while_the_asker_can_be_reached_and_the_refusal_says_nothing_of_quiet_hours() -> None:
+    """A asks at half past eight in the evening; A's quiet hours begin at ten."""
+    people = {"a": {"ref": "person-a"}, "b": {"ref": "person-b", "quiet": None}}
+    play = practising("full", "full", people=people).hold()
+    play.at("20:30").send("ask_dialogue", "a", kind="mirroring")
+    question = play.open_question("b", "dialogue_request")
+    play.at("23:30")
+    said = told(play, question, answer="now")
+    assert said.endswith("answer 'at' with a moment or 'no'")
+    assert "22:00" not in said
+    assert "quiet" not in said
+    play.send("reply", "b", question=question, answer="at", at=play.now + timedelta(hours=12))
+    assert play.state.counts == {"done": 1}
 
 
 def test_a_no_is_respected_and_no_violation() -> None:

@@ -201,6 +201,13 @@ def test_nobody_is_told_of_a_request_that_was_answered() -> None:
     assert not any("dialogue_asked" in told for told in play.provider_back())
 
 
+def test_whoever_wants_no_reminders_any_more_gets_none_that_is_on_its_way_either() -> None:
+    play = reminding()
+    play.send("adjust", "a", reminders=False)
+    assert under_way(play) == {"reminder to b"}
+    assert play.provider_back() == ["reminder to b"]
+
+
 # --- what stands in calendars -----------------------------------------------------------------------------------------
 
 
