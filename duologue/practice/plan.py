@@ -344,7 +344,7 @@ class Numbers(Frozen):
     hold_within: Span = _span("24h")
     """How soon after the asking the dialogue itself is to be. A second, separate deadline."""
     deferred_after: Span = _span("2d")
-    """How long after a session its deferred other half is booked."""
+    """How long after the start of a session its deferred other half is booked."""
     rebook_within: Span = _span("4d")
     """After a miss: with nothing booked by then, the next regular slot takes the dialogue."""
     proposals: tuple[Span, ...] = Field(
@@ -372,7 +372,8 @@ class Numbers(Frozen):
     """What is done while a question whether to go on after a pause is not answered, counted from its being asked. No
     step ends a programme while a concern is open."""
     decide_within: Span = _span("14d")
-    """How long a question about the tail, a midpoint or a request stays open."""
+    """How long a question about the tail, a midpoint or a request stays open; that of a midpoint at the latest until the
+    next booked session opens for check-in."""
     ladder: tuple[Annotated[tuple[Step, ...], Field(max_length=12)], ...] = Field(
         default=(_REBOOK, _REBOOK + _CALL, _DECIDE), min_length=1, max_length=6
     )
