@@ -372,7 +372,7 @@ class Numbers(Frozen):
     """What is done while a question whether to go on after a pause is not answered, counted from its being asked. No
     step ends a programme while a concern is open."""
     decide_within: Span = _span("14d")
-    """How long a question about the tail, a midpoint or a request stays open; that of a midpoint at the latest until the
+    """How long a question about the tail, a midpoint or a request stays open; a midpoint's at the latest until the
     next booked session opens for check-in."""
     ladder: tuple[Annotated[tuple[Step, ...], Field(max_length=12)], ...] = Field(
         default=(_REBOOK, _REBOOK + _CALL, _DECIDE), min_length=1, max_length=6
