@@ -389,3 +389,16 @@ def test_a_worry_at_the_midpoint_reaches_safeguarding_in_a_pause_as_it_does_outs
     assert play.told("concern") == ["safeguarding"]
     assert play.asked("midpoint") == ["b"], "who was never told of it can still answer"
     assert play.told("midpoint") == ["a"]
+
+
+@pytest.mark.parametrize("kind", ["midpoint", "tail"])
+def test_a_pause_with_a_concern_does_the_same_to_open_questions_as_any_other(kind: str) -> None:
+    plays = [asked_in_private(kind) for _ in range(2)]
+    for play, concern in zip(plays, (False, True), strict=True):
+        play.send("pause", "a", concern=concern)
+        play.later(days=20)
+        play.send("decide", "facilitator", decision="go_on")
+        play.later(days=1)
+    one, another = ([(type(x), x.at, x.detail) for x in play.events] for play in plays)
+    assert one == another
+    assert plays[1].told(kind) == ["a", "a", "b"]
