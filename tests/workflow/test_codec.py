@@ -92,7 +92,9 @@ async def test_a_whole_dialogue_leaves_nothing_readable_in_its_histories(short_r
         assert await described.static_summary() == f"Practice programme {programme.id}"
         await enrol(programme)
         await opened(programme)
-        await programme.signal(make("note", "a", words=CANARY))
+        for by in PARTNERS:
+            await programme.signal(make("note", by, words=CANARY))
+            await programme.do("note", by, words=CANARY, shared=True)
         await programme.do("turn", "a", act="frame", words=CANARY)
         await practise(programme)
         assert (await programme.result()).counts == {"done": 1}
