@@ -94,19 +94,26 @@ async def update(programme: Programme, attack: Attack) -> str | None:
 async def query(programme: Programme, attack: Attack) -> str:
     """What came back: an answer, or an error."""
     temporal, (name, arguments) = programme.client.temporal, attack
-    try:
-        answer = await temporal.workflow_service.query_workflow(
-            QueryWorkflowRequest(
-                namespace=temporal.namespace,
-                execution=WorkflowExecution(workflow_id=programme.handle.id),
-                query=WorkflowQuery(query_type=name, query_args=Payloads(payloads=arguments)),
+
+    async def ask() -> str | None:
+        try:
+            answer = await temporal.workflow_service.query_workflow(
+                QueryWorkflowRequest(
+                    namespace=temporal.namespace,
+                    execution=WorkflowExecution(workflow_id=programme.handle.id),
+                    query=WorkflowQuery(query_type=name, query_args=Payloads(payloads=arguments)),
+                )
             )
-        )
-    except RPCError as error:
-        if error.status != RPCStatusCode.INVALID_ARGUMENT:
+        except RPCError as error:
+            if error.status == RPCStatusCode.INVALID_ARGUMENT:
+                return "refused"
+            if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:
+                # A server lets few queries wait for the end of a workflow task.
+                return None
             raise
-        return "refused"
-    return answer.query_result.payloads[0].data.decode()
+        return answer.query_result.payloads[0].data.decode()
+
+    return await until(ask, f"an answer to {name}")
 
 
 async def all_at_once(
