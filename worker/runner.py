@@ -115,6 +115,7 @@ class Guarded(WorkflowInstance):
         """Whether it is the first that was not, after others that were."""
         self._spoilt = False
         """Whether a query was answered from a doubtful reading."""
+        self._context: Any = None
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Let the workflow take what has come, or refuse it."""
@@ -145,8 +146,12 @@ class Guarded(WorkflowInstance):
         return completion
 
     def get_serialization_context(self, command_info: Any) -> Any:  # noqa: ANN401 - the SDK's own types are private
-        """As the workflow's own."""
-        return self._workflow.get_serialization_context(command_info)
+        """As the workflow's own. It is asked for with every payload, and of no command always the same."""
+        if command_info is not None:
+            return self._workflow.get_serialization_context(command_info)
+        if self._context is None:
+            self._context = self._workflow.get_serialization_context(None)
+        return self._context
 
     def get_external_store_context(self, command_info: Any) -> Any:  # noqa: ANN401 - the same
         """As the workflow's own."""
