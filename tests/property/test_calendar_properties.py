@@ -32,7 +32,7 @@ WEEKDAYS: tuple[Weekday, ...] = (
     "sunday",
 )
 
-every = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+every = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
 
 def offset_at(at: datetime, place: ZoneInfo) -> timedelta:

@@ -205,7 +205,7 @@ def test_whatever_happens_in_whatever_order() -> None:
     run_state_machine_as_test(
         Programmes,
         settings=settings(
-            max_examples=60,
+            max_examples=45,
             stateful_step_count=30,
             derandomize=True,
             deadline=None,

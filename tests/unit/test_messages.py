@@ -299,7 +299,7 @@ nested = st.recursive(
 fields = sorted({field for model in COMMANDS.values() for field in model.model_fields})
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=150, derandomize=True, deadline=None)
 @given(
     name=st.sampled_from(sorted(COMMANDS)),
     given_=st.dictionaries(st.sampled_from(fields) | st.text(max_size=9), nested, max_size=6),
@@ -319,7 +319,7 @@ def test_whatever_is_sent_nothing_is_raised_and_no_words_are_repeated(
                 assert value not in outcome.message
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=150, derandomize=True, deadline=None)
 @given(
     name=st.sampled_from(sorted(COMMANDS)) | st.text(max_size=20),
     data=st.lists(st.binary(max_size=80), max_size=3),

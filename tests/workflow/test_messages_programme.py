@@ -83,7 +83,9 @@ async def course() -> Course:
             workflow_runner=sandbox(),
         )
         async with worker:
-            programme = await Client(environment.client, plain=True).start(plan)
+            programme = await Client(environment.client, plain=True, query_patience=on_server.PATIENCE).start(
+                plan
+            )
             couple = Couple(plan.programme, MANNER, seed=1)
             driver = on_server.Driver(programme, couple, clock, facilitated=True)
             async for _ in driver.practise(begins + timedelta(weeks=20)):

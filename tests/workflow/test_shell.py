@@ -308,6 +308,9 @@ async def test_a_message_that_cannot_be_delivered_is_on_the_record_and_holds_not
     async with working(client, desk):
         programme = await client.start(a_plan())
         await enrol(programme)
+        await booked(programme)
+        # Else the dialogue takes back what is still under way.
+        await until(lambda: settled(programme), "what comes before the dialogue to be given up")
         await opened(programme)
         await until(lambda: settled(programme), "everything to be given up")
         derived = await proved(programme)
@@ -411,9 +414,9 @@ async def test_a_worker_that_remembers_nothing_comes_to_the_same(embedded_client
     """It reads the whole history before every task, and takes together what can be taken together."""
     client = client_of(embedded_client)
     async with working(client, Desk(), max_cached_workflows=0):
-        programme = await client.start(a_plan(kinds=["mirroring", "mirroring"]))
+        programme = await client.start(a_plan(kinds=["mirroring"]))
         await practise(programme, by_signal=True)
-        assert (await programme.result()).counts == {"done": 2}
+        assert (await programme.result()).counts == {"done": 1}
         await proved(programme)
 
 
