@@ -4,7 +4,7 @@
     data       stamp 16 bytes | nonce 12 | AES-256-GCM of: length 4 | the payload, as protobuf | zeros
 
 Version, scope and key id are bound as associated data; the stamp covers them and all that follows it. The zeros fill
-up to a multiple of the scope's bucket, so that the size tells little.
+up to a multiple of a bucket, the scope's or the type's, so that the size tells little.
 
 Decoding is part of replaying a programme, so the outcome for the same bytes is for ever the same: opened, or
 `UNOPENED`; or else `KeyNotAtHand` is raised, and the programme's task is tried again until the key is back.
@@ -34,8 +34,14 @@ BUCKETS: dict[Scope, int] = {"ops": 256, "safeguarding": 2560}
 whole, however long its references and zones are: so a pause and its notices are of one size with a concern and without,
 also where a client sends no reason."""
 
+BRIEF_BUCKET = 512
+"""The same of what is brief by its type, in either scope; the longest receipt fits into the first."""
+
 MARK = "scope"
 """The metadata by which a payload says its scope before it is encrypted, and after; see `converter`."""
+
+BRIEF = "brief"
+"""The metadata by which a payload says before it is encrypted that its type is brief, whatever the value."""
 
 _NONCE, _LENGTH, _TAG = 12, 4, 16
 _SCOPES: dict[bytes, Scope] = {scope.encode(): scope for scope in SCOPES}
@@ -77,7 +83,7 @@ class Codec(PayloadCodec):
         key, cipher = self._keys.current(scope)
         plain = payload.SerializeToString()
         plain = len(plain).to_bytes(_LENGTH, "big") + plain
-        plain += b"\0" * (-len(plain) % BUCKETS[scope])
+        plain += b"\0" * (-len(plain) % (BRIEF_BUCKET if BRIEF in payload.metadata else BUCKETS[scope]))
         bound, nonce = _bound(scope, key), os.urandom(_NONCE)
         closed = nonce + cipher.encrypt(nonce, plain, bound)
         return Payload(

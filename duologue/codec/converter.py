@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
+from temporalio.client import GrpcCompression
 from temporalio.common import HeaderCodecBehavior
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
@@ -23,7 +24,7 @@ from temporalio.converter import (
 from temporalio.exceptions import FailureError
 from temporalio.workflow import NondeterminismError
 
-from duologue.codec.codec import ENCODING, MARK, Codec
+from duologue.codec.codec import BRIEF, ENCODING, MARK, Codec
 from duologue.codec.ring import KeyNotAtHand, KeyRing, Keys
 from duologue.practice.values import Frozen
 
@@ -40,8 +41,11 @@ class ScopedPayloadConverter(PydanticPayloadConverter):
         """The values as payloads, each with its mark."""
         payloads = super().to_payloads(values)
         for value, payload in zip(values, payloads, strict=True):
-            if isinstance(value, Frozen) and value.scope != "ops":
-                payload.metadata[MARK] = value.scope.encode()
+            if isinstance(value, Frozen):
+                if value.scope != "ops":
+                    payload.metadata[MARK] = value.scope.encode()
+                if value.brief:
+                    payload.metadata[BRIEF] = b"1"
         return payloads
 
 
@@ -109,6 +113,7 @@ class Connecting(TypedDict):
 
     data_converter: DataConverter
     header_codec_behavior: HeaderCodecBehavior
+    grpc_compression: GrpcCompression
 
 
 def data_converter(
@@ -126,9 +131,13 @@ def data_converter(
 def connecting(
     keys: Keys | KeyRing | None, on_missing: Callable[[KeyNotAtHand], None] | None = None
 ) -> Connecting:
-    """The same as arguments for `Client.connect`: headers are encrypted too."""
-    behaviour = HeaderCodecBehavior.NO_CODEC if keys is None else HeaderCodecBehavior.CODEC
-    return {"data_converter": data_converter(keys, on_missing), "header_codec_behavior": behaviour}
+    """The same as arguments for `Client.connect`: headers are encrypted too, and nothing is compressed in vain."""
+    return {
+        "data_converter": data_converter(keys, on_missing),
+        "header_codec_behavior": HeaderCodecBehavior.NO_CODEC if keys is None else HeaderCodecBehavior.CODEC,
+        # What is encrypted does not get smaller; trying costs processor time on either side.
+        "grpc_compression": GrpcCompression.GZIP if keys is None else GrpcCompression.NONE,
+    }
 
 
 def _chain(failure: Failure) -> list[Failure]:

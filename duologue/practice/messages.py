@@ -361,6 +361,11 @@ class Receipt(Frozen):
         """How many commands somebody has sent tells whose the private ones are: who paused, answered, or came."""
         return "safeguarding"
 
+    @property
+    def brief(self) -> bool:
+        """There is one for each turn, and no words are in it."""
+        return True
+
 
 def parse(name: str, arguments: Sequence[bytes | None]) -> Command | Refusal:
     """The command in the JSON of one signal or update, or a refusal. Never raises, whatever was sent.

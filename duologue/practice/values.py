@@ -71,6 +71,11 @@ class Frozen(BaseModel):
         """For whose eyes it is where it stands in a history; said by its type, and never by what somebody wrote."""
         return "ops"
 
+    @property
+    def brief(self) -> bool:
+        """Whether every value of this type is short: where sizes are hidden, less hides it. Said as `scope` is."""
+        return False
+
     def with_(self, **changes: Any) -> Self:  # noqa: ANN401 - the fields of any subclass
         """A copy with `changes`; unlike `model_copy` it refuses a field that does not exist."""
         unknown = changes.keys() - type(self).model_fields.keys()

@@ -9,12 +9,12 @@ import aiohttp
 import pytest
 from temporalio.client import Client as TemporalClient
 
-from duologue.codec import KeyRing, connecting
+from duologue.codec import KeyRing
 from duologue.vault import BadKeys, held
 from duologue.worker import keys
 from tests.cli.conftest import Terminal, python
 from tests.cli.test_up import environment, lines_until, run, started
-from tests.support.programmes import Desk, a_plan, client_of, working
+from tests.support.programmes import Desk, a_plan, client_of, with_codec, working
 from tests.support.servers import settings_in
 
 
@@ -85,7 +85,7 @@ async def test_a_command_without_the_keys_says_which_is_missing(
     online: Terminal, embedded_client: TemporalClient
 ) -> None:
     ring = KeyRing.new()
-    client = client_of(TemporalClient(**{**embedded_client.config(), **connecting(ring)}))  # type: ignore[arg-type]
+    client = client_of(with_codec(embedded_client, ring))
     plan = a_plan()
     async with working(client, Desk()):
         await client.start(plan)

@@ -172,7 +172,11 @@ def with_codec(
     temporal: TemporalClient, keys: Keys | KeyRing, on_missing: Callable[[KeyNotAtHand], None] | None = None
 ) -> TemporalClient:
     """The same connection, on which everything is encrypted."""
-    return TemporalClient(**{**temporal.config(), **connecting(keys, on_missing)})  # type: ignore[arg-type]
+    ours = connecting(keys, on_missing)
+    config = temporal.config()
+    config["data_converter"] = ours["data_converter"]
+    config["header_codec_behavior"] = ours["header_codec_behavior"]
+    return TemporalClient(**config)
 
 
 async def until(

@@ -14,18 +14,22 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
+from temporalio.client import GrpcCompression
 from temporalio.common import HeaderCodecBehavior
 from temporalio.exceptions import ApplicationError
 
 from duologue.client import make
 from duologue.codec import Codec, KeyNotAtHand, KeyRing, KeyRingError, Keys, connecting, data_converter
 from duologue.codec import ring as rings
-from duologue.codec.codec import BUCKETS, UNOPENED, Forged, scope_of
+from duologue.codec.codec import BRIEF_BUCKET, BUCKETS, UNOPENED, Forged, scope_of
+from duologue.codec.ring import STAMP_BYTES
 from duologue.practice import views
 from duologue.practice.asks import Delivered, Message
 from duologue.practice.decide import start
+from duologue.practice.kinds import KINDS
 from duologue.practice.messages import Pause, Receipt
 from duologue.practice.plan import QuietHours
+from duologue.practice.shapes import Act
 from duologue.practice.values import By, Scope, Words
 from duologue.simulate import reference_plan
 from duologue.vault.seal import REASON_BYTES, seal
@@ -108,6 +112,7 @@ def test_who_knows_no_more_than_the_reference_says_opens_and_writes_payloads(sco
     assert decoded(RING, Payload(metadata=dict(ours.metadata), data=stamp(closed) + closed)) == [HELLO]
     told = (Path(__file__).parents[2] / "docs/reference/encrypted-payloads.md").read_text()
     assert f"{BUCKETS[scope]:,}" in told
+    assert f"{BRIEF_BUCKET} " in told
 
 
 def test_what_is_not_encrypted_passes_as_it_is() -> None:
@@ -214,6 +219,21 @@ def test_no_length_of_an_id_or_zone_makes_a_concern_larger_than_a_pause() -> Non
         assert len({payload.ByteSize() for payload in encoded(RING, *converted(*all_of_them))}) == 1
     with pytest.raises(ValidationError):
         Pause.model_validate({"command_id": "x" * (LONGEST + 1), "by": "a"})
+
+
+def test_the_shortest_receipt_and_the_longest_are_of_one_size_and_a_small_one() -> None:
+    shortest = Receipt(command_id="x", seq=1)
+    longest = Receipt(
+        command_id="x" * LONGEST,
+        seq=9_999_999,
+        movement=max((movement.name for kind in KINDS.values() for movement in kind.movements), key=len),
+        awaiting="facilitator",
+        next_acts=tuple(Act),
+    )
+    short, long = encoded(RING, *converted(shortest, longest))
+    assert len(short.data) == len(long.data) == STAMP_BYTES + 12 + BRIEF_BUCKET + 16
+    assert scope_of(short) == scope_of(long) == "safeguarding"
+    assert decoded(RING, long)[0].data == longest.model_dump_json().encode()
 
 
 def test_another_rings_payload_is_refused_and_does_not_wait() -> None:
@@ -429,3 +449,8 @@ def test_without_keys_nothing_is_encrypted_and_what_is_encrypted_says_what_is_mi
 def test_headers_are_encrypted_where_there_are_keys() -> None:
     assert connecting(RING)["header_codec_behavior"] == HeaderCodecBehavior.CODEC
     assert connecting(None)["header_codec_behavior"] == HeaderCodecBehavior.NO_CODEC
+
+
+def test_what_is_encrypted_is_not_compressed_in_vain() -> None:
+    assert connecting(RING)["grpc_compression"] is GrpcCompression.NONE
+    assert connecting(None)["grpc_compression"] is GrpcCompression.GZIP
