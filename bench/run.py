@@ -46,7 +46,8 @@ from duologue.on_server import (
 )
 from duologue.practice.asks import DELIVER, RESOLVE, Delivered, Message
 from duologue.practice.grammar import MOST_LINES, Act
-from duologue.practice.plan import Curriculum, Item, Listed, People, Plan, Policy
+from duologue.practice.plan import Curriculum, Item, Listed, People, Plan
+from duologue.practice.policy import Policy
 from duologue.practice.values import WORDS_BYTES
 from duologue.simulate import reference_plan, simulate
 from duologue.worker import embedded

@@ -28,7 +28,7 @@ from duologue.codec.codec import ENCODING as ENCRYPTED
 from duologue.errors import DuologueError
 from duologue.practice.messages import Command, Receipt, parse
 from duologue.practice.messages import Refusal as RefusalMessage
-from duologue.practice.plan import Policy
+from duologue.practice.policy import Policy
 from duologue.practice.values import By
 from duologue.practice.views import Overview, Result, View, ViewRequest
 from duologue.trouble import (

@@ -30,7 +30,7 @@ from duologue.practice.events import Event
 from duologue.practice.evolve import evolve
 from duologue.practice.messages import Refusal
 from duologue.practice.passing import finished
-from duologue.practice.plan import Policy
+from duologue.practice.policy import Policy
 from duologue.practice.state import State
 from duologue.practice.values import Instant
 from duologue.workflows import intake

@@ -22,7 +22,8 @@ from pydantic import AwareDatetime
 from duologue.cli import context, errors, output
 from duologue.contract import field_docs
 from duologue.practice.messages import COMMANDS, Command, Receipt, TurnTaken
-from duologue.practice.plan import PolicyChange, QuietHours
+from duologue.practice.plan import QuietHours
+from duologue.practice.policy import PolicyChange
 from duologue.practice.values import By, Words
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import Any
 from duologue.calendar import CalendarError, zone
 from duologue.files.problems import Path, did_you_mean
 from duologue.files.source import Source, inside
-from duologue.practice.plan import OPT_IN, STEP_TEXTS, Policy
+from duologue.practice.plan import OPT_IN
+from duologue.practice.policy import STEP_TEXTS, Policy
 from duologue.practice.values import format_span, parse_span
 
 

@@ -16,7 +16,8 @@ from duologue.practice.allowing import Refused, allow_practising, allow_time
 from duologue.practice.grammar import Act, Turn
 from duologue.practice.messages import Reason
 from duologue.practice.moments import allowed_from, clashes, soonest
-from duologue.practice.plan import OPT_IN, PLAN_BYTES, Item, PolicyChange
+from duologue.practice.plan import OPT_IN, PLAN_BYTES, Item
+from duologue.practice.policy import PolicyChange
 from duologue.practice.shapes import WITHOUT_WORDS
 from duologue.practice.state import (
     CHOICES,

@@ -13,7 +13,8 @@ from typing import ClassVar, Literal
 from duologue.practice.asks import Delivered, Message, Resolution, Resolve
 from duologue.practice.grammar import Turn
 from duologue.practice.messages import NAMELESS, Reason
-from duologue.practice.plan import KindName, Person, Policy
+from duologue.practice.plan import KindName, Person
+from duologue.practice.policy import Policy
 from duologue.practice.state import (
     Alert,
     Ending,

@@ -1,6 +1,6 @@
 """The ladder: what is done about a miss, or a pause that nobody ends, step by step, as long as its reason holds.
 
-The steps are data (`plan.Step`); this module only knows when one is due and how each deed is done. An escalation
+The steps are data (`policy.Step`); this module only knows when one is due and how each deed is done. An escalation
 keeps a snapshot of its steps, so that a changed policy applies from the next miss.
 """
 
@@ -13,7 +13,7 @@ from typing import Literal
 from duologue.practice import course
 from duologue.practice import events as e
 from duologue.practice.asks import Staff
-from duologue.practice.plan import Step
+from duologue.practice.policy import Step
 from duologue.practice.state import NO_SESSION, Alert, Escalation, QuestionKind, Session, State
 from duologue.practice.telling import Ledger, ask, tell, tell_each
 from duologue.practice.values import PARTNERS, Instant, Partner, Ref

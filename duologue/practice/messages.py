@@ -13,7 +13,8 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from duologue.practice.plan import KindName, PolicyChange, QuietHours
+from duologue.practice.plan import KindName, QuietHours
+from duologue.practice.policy import PolicyChange
 from duologue.practice.shapes import Act
 from duologue.practice.values import (
     WRITTEN,

@@ -6,7 +6,8 @@ They reckon in UTC alone, with the windows that the calendar has told; what to d
 from __future__ import annotations
 
 from duologue.practice.asks import Window
-from duologue.practice.plan import Policy, QuietHours
+from duologue.practice.plan import QuietHours
+from duologue.practice.policy import Policy
 from duologue.practice.state import LATEST_SESSION, Question, Session, State
 from duologue.practice.values import PARTNERS, Instant
 

@@ -13,7 +13,7 @@ from duologue.practice import course, ladder, times
 from duologue.practice import events as e
 from duologue.practice.asks import Message, Resolve
 from duologue.practice.moments import allowed_from, answer_by
-from duologue.practice.plan import Policy
+from duologue.practice.policy import Policy
 from duologue.practice.state import Break, Granted, Pending, Question, Session, State
 from duologue.practice.telling import Ledger, place, tell, tell_each, void
 from duologue.practice.values import PARTNERS, Instant, other

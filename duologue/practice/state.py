@@ -15,7 +15,8 @@ from pydantic import Field
 from duologue.practice.asks import Message, Resolve, Staff, Windows
 from duologue.practice.grammar import Dialogue
 from duologue.practice.messages import Receipt
-from duologue.practice.plan import OPT_IN, Item, KindName, Plan, Policy, Step
+from duologue.practice.plan import OPT_IN, Item, KindName, Plan
+from duologue.practice.policy import Policy, Step
 from duologue.practice.shapes import Act
 from duologue.practice.spoken import Spoken
 from duologue.practice.values import PARTNERS, By, Frozen, Instant, Partner, Ref, Span, Words

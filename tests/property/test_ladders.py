@@ -23,7 +23,8 @@ from duologue.practice.decide import Input, Tick
 from duologue.practice.evolve import evolve
 from duologue.practice.messages import Decide, Refusal
 from duologue.practice.passing import deadlines, due
-from duologue.practice.plan import MOST_STEPS, STEP_TEXTS, Deed, Person, Plan, Step
+from duologue.practice.plan import Person, Plan
+from duologue.practice.policy import MOST_STEPS, STEP_TEXTS, Deed, Step
 from duologue.practice.state import CHOICES, State
 from duologue.practice.values import PARTNERS, Partner
 from tests.support.core import MONDAY, Play, a_plan

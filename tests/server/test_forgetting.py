@@ -19,7 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from duologue.client import Client, DuologueError, Programme, UnknownProgramme, Unsealed
 from duologue.codec import Codec, KeyNotAtHand, KeyRing
-from duologue.practice.plan import Policy
+from duologue.practice.policy import Policy
 from duologue.vault import Contact, Forgotten, Kept, LocalKeys, Vault, VaultAway
 from duologue.vault.reading import FORGOTTEN
 from duologue.worker.forgetting import sweep, sweeping

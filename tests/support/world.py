@@ -21,7 +21,8 @@ from duologue.practice.grammar import Act
 from duologue.practice.messages import COMMANDS, Refusal
 from duologue.practice.moments import allowed_from, offered
 from duologue.practice.passing import due
-from duologue.practice.plan import Plan, Step
+from duologue.practice.plan import Plan
+from duologue.practice.policy import Step
 from duologue.practice.shapes import WITHOUT_WORDS
 from duologue.practice.state import (
     APPLIED_KEPT,

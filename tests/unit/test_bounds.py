@@ -15,7 +15,8 @@ from duologue.practice import grammar
 from duologue.practice.asks import Message, Resolve, Window, Windows
 from duologue.practice.grammar import Act, Dialogue, Line
 from duologue.practice.kinds import KINDS
-from duologue.practice.plan import MOST_STEPS, PLAN_BYTES, THEME, TITLE, Item, Plan, Policy, QuietHours
+from duologue.practice.plan import PLAN_BYTES, THEME, TITLE, Item, Plan, QuietHours
+from duologue.practice.policy import MOST_STEPS, Policy
 from duologue.practice.shapes import MOST_LINES
 from duologue.practice.spoken import SPOKEN_BYTES, SPOKEN_KEPT, Spoken, Utterance
 from duologue.practice.state import (

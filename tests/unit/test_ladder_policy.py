@@ -10,7 +10,7 @@ from duologue.practice import events as e
 from duologue.practice import texts
 from duologue.practice.asks import Delivered
 from duologue.practice.messages import Refusal, parse
-from duologue.practice.plan import STEP_TEXTS, Deed, Policy, Step
+from duologue.practice.policy import STEP_TEXTS, Deed, Policy, Step
 from duologue.practice.values import PARTNERS
 from duologue.practice.views import overview
 from duologue.practice.views.ops import escalation_level

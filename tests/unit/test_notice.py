@@ -7,7 +7,7 @@ import pytest
 
 from duologue.practice import events as e
 from duologue.practice.messages import Refusal
-from duologue.practice.plan import Policy
+from duologue.practice.policy import Policy
 from duologue.practice.values import PARTNERS
 from tests.support.core import DAY, EVENING, MONDAY, WEEK, Play, a_plan, asked_for, practising
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from duologue.practice import events as e
 from duologue.practice.passing import due
-from duologue.practice.plan import Policy
+from duologue.practice.policy import Policy
 from duologue.practice.values import PARTNERS
 from duologue.practice.views import attributes, details, escalation_level, overview
 from tests.support.core import DAY, EVENING, NOT_WELL, WELL, Play, missed_thrice, practising

@@ -10,7 +10,7 @@ from duologue.practice import course, telling, texts
 from duologue.practice import events as e
 from duologue.practice.asks import To
 from duologue.practice.moments import allowed_from
-from duologue.practice.plan import Policy
+from duologue.practice.policy import Policy
 from duologue.practice.state import CHOICES, QuestionKind
 from duologue.practice.telling import Ledger, tell
 from duologue.practice.values import PARTNERS

@@ -10,7 +10,7 @@ import pytest
 from duologue.practice import texts
 from duologue.practice.grammar import Act, Kind
 from duologue.practice.kinds import KINDS
-from duologue.practice.plan import Policy
+from duologue.practice.policy import Policy
 from duologue.practice.state import CHOICES, SCREEN
 
 STAFF = {
