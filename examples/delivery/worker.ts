@@ -1,10 +1,12 @@
 // A platform delivers the messages of its couples itself, in its own language: one activity on a task queue of its own.
 //
-//   npm install && npm start        (TEMPORAL_ADDRESS says where; the programme file names the task queue)
+//   npm install && npm start        (TEMPORAL_ADDRESS says where, DUOLOGUE_CODEC_KEYS_FILE names the service keys, if there
+//                                    are any; the programme file names the task queue)
 //
 // `worker.py` is the same in Python. Shapes: `Message` and `Delivered` in duologue/practice/asks.py.
 import { ApplicationFailure } from "@temporalio/activity";
 import { NativeConnection, Worker } from "@temporalio/worker";
+import { dataConverter } from "./codec.js";
 
 interface Message {
   key: string; // the idempotency key: the same message may come again, never another one under this key
@@ -85,14 +87,14 @@ async function deliver(message: Message): Promise<Delivered> {
   return { ...told, outcome: "delivered" };
 }
 
-// Where there are service keys (as on the server of `make up`), messages come encrypted: give the worker a payload codec,
-// `dataConverter: { payloadCodecPath }`, that opens and writes them as docs/reference/encrypted-payloads.md says.
+// Where there are service keys (as on the server of `make up`), messages come encrypted, and answers go back so.
 const connection = await NativeConnection.connect({ address: process.env.TEMPORAL_ADDRESS ?? "127.0.0.1:7233" });
 try {
   const worker = await Worker.create({
     connection,
     identity: "platform",
     taskQueue: "platform-messages",
+    dataConverter: dataConverter(),
     activities: { deliver },
   });
   await worker.run();
