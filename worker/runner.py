@@ -72,16 +72,20 @@ class Doubts:
     """Of so many runs at the most."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, int], tuple[float, int]] = {}
+        self._seen: dict[tuple[str, int], tuple[float, int, bool]] = {}
 
-    def holds(self, run_id: str, time: int) -> bool:
-        """Whether to give up a reading that is doubtful."""
+    def holds(self, run_id: str, time: int, *, unproven: bool = False) -> bool:
+        """Whether to give up a reading that is doubtful; `unproven`: only for the task of that time, its last."""
         now = monotonic()
         if len(self._seen) >= self.KEPT:
             self._seen.pop(next(iter(self._seen)), None)
-        first, readings = self._seen.get((run_id, time), (now, 0))
-        self._seen[run_id, time] = first, readings + 1
+        first, readings, _ = self._seen.get((run_id, time), (now, 0, unproven))
+        self._seen[run_id, time] = first, readings + 1, unproven
         return readings < self.READINGS or now - first < self.LAST
+
+    def proven(self, run_id: str, time: int) -> bool:
+        """Whether a task that is in the history was in doubt when it was taken here, and for nothing but that."""
+        return self._seen.get((run_id, time), (0.0, 0, False))[-1]
 
 
 _doubts = Doubts()
@@ -110,7 +114,7 @@ class Guarded(WorkflowInstance):
         self._dropped = False
         """Whether the server is likely to have dropped that task."""
         self._replaying = False
-        """Whether that task was taken before, by this worker or another."""
+        """Whether that task was taken before, and may have been by another worker."""
         self._unproven = False
         """Whether it is the first that was not, after others that were."""
         self._spoilt = False
@@ -125,9 +129,9 @@ class Guarded(WorkflowInstance):
         time, length = act.timestamp.ToNanoseconds(), act.history_length
         if "query_workflow" in kinds:
             by_itself = any(job.query_workflow.query_id == _BY_ITSELF for job in act.jobs)
-            dropped = self._dropped and length == self._length
-            if by_itself and (time != self._time or dropped or self._unproven):
-                if _doubts.holds(act.run_id, time):
+            misplaced = time != self._time or (self._dropped and length == self._length)
+            if by_itself and (misplaced or self._unproven):
+                if _doubts.holds(act.run_id, time, unproven=not misplaced):
                     return _given_up(act)
                 self._spoilt = True
             return self._workflow.activate(act)
@@ -138,7 +142,9 @@ class Guarded(WorkflowInstance):
             self._unproven = False
         elif time != self._time:
             self._unproven = self._replaying
-        self._replaying = act.is_replaying
+        # Without the second half the next query would be in doubt again, and so every one that follows a single task:
+        # each would cost a reading of the whole history.
+        self._replaying = act.is_replaying and not _doubts.proven(act.run_id, time)
         self._time, self._length = time, length
         self._dropped = kinds == {"do_update"} and all(
             command.update_response.HasField("rejected") for command in completion.successful.commands

@@ -72,6 +72,30 @@ def test_a_first_task_after_catching_up_is_in_doubt_until_a_second_has_come(guar
     assert reached(guarded, "query_workflow", 3)
 
 
+def test_a_task_in_doubt_that_turns_out_to_have_been_kept_was_this_workers_own_and_leaves_no_further_doubt(
+    guarded: Guarded,
+) -> None:
+    assert reached(guarded, "initialize_workflow", 1, replaying=True)
+    assert reached(guarded, "signal_workflow", 2)
+    assert not reached(guarded, "query_workflow", 2)
+    again = Guarded(cast("WorkflowInstance", Taking()))
+    assert reached(again, "initialize_workflow", 1, replaying=True)
+    assert reached(again, "signal_workflow", 2, replaying=True)
+    assert reached(again, "query_workflow", 2)
+    for task in (3, 4):
+        assert reached(again, "signal_workflow", task)
+        assert reached(again, "query_workflow", task)
+
+
+def test_a_task_that_was_in_doubt_for_anything_else_may_have_been_another_workers(guarded: Guarded) -> None:
+    assert reached(guarded, "initialize_workflow", 1, replaying=True)
+    assert not reached(guarded, "query_workflow", 2), "what no task has taken yet"
+    again = Guarded(cast("WorkflowInstance", Taking()))
+    assert reached(again, "signal_workflow", 2, replaying=True)
+    assert reached(again, "signal_workflow", 3)
+    assert not reached(again, "query_workflow", 3)
+
+
 def test_a_workflow_that_has_just_begun_is_asked_at_once_and_so_is_one_with_nothing_new(
     guarded: Guarded,
 ) -> None:

@@ -28,6 +28,19 @@ from tests.support.programmes import Desk, a_plan, booked, client_of, enrol, pro
 ROUNDS = 6
 
 
+@pytest.fixture
+def given_up(monkeypatch: pytest.MonkeyPatch) -> list[WorkflowActivation]:
+    """The readings that were given up."""
+    give_up, readings = runner._given_up, list[WorkflowActivation]()
+
+    def given_up(act: WorkflowActivation) -> WorkflowActivationCompletion:
+        readings.append(act)
+        return give_up(act)
+
+    monkeypatch.setattr(runner, "_given_up", given_up)
+    return readings
+
+
 async def refused(programme: Programme) -> None:
     """An update that is refused: the server drops the workflow task that judged it."""
     with pytest.raises(Refused):
@@ -110,18 +123,10 @@ class Dying:
 
 
 async def test_what_a_dying_worker_had_taken_is_taken_once_and_not_before_its_time(
-    embedded_client: TemporalClient, monkeypatch: pytest.MonkeyPatch
+    embedded_client: TemporalClient, given_up: list[WorkflowActivation]
 ) -> None:
     """A query that died with it is asked again just before its task is: and brings along what that task was to take."""
-    client, desk, readings = client_of(embedded_client), Desk(), 0
-    give_up = runner._given_up
-
-    def given_up(act: WorkflowActivation) -> WorkflowActivationCompletion:
-        nonlocal readings
-        readings += 1
-        return give_up(act)
-
-    monkeypatch.setattr(runner, "_given_up", given_up)
+    client, desk = client_of(embedded_client), Desk()
     async with working(client, desk):
         programme = await client.start(a_plan())
         await enrol(programme)
@@ -139,7 +144,7 @@ async def test_what_a_dying_worker_had_taken_is_taken_once_and_not_before_its_ti
     assert not task.query.query_type
 
     async def read() -> bool:
-        return asked.done() or readings > 0
+        return asked.done() or given_up != []
 
     async with working(client, desk):
         # The other worker is asked after the second for which the first one's answer is waited for.
@@ -148,3 +153,20 @@ async def test_what_a_dying_worker_had_taken_is_taken_once_and_not_before_its_ti
         await worker.is_missed(task)
         await asyncio.gather(asked, paused)
         await proved(programme)
+
+
+async def test_a_worker_that_has_caught_up_reads_no_further_time_for_those_who_look_after_every_step(
+    embedded_client: TemporalClient, given_up: list[WorkflowActivation]
+) -> None:
+    client, desk = client_of(embedded_client), Desk()
+    async with working(client, desk):
+        programme = await client.start(a_plan())
+        await enrol(programme)
+        await booked(programme)
+        await settled(programme)
+    async with working(client, desk):
+        for step in range(1, 1 + ROUNDS):
+            await programme.do("note", "a", words=f"the {step}th")
+            assert len((await programme.view("a")).notes) == step
+    # Only the first task after catching up could be another worker's.
+    assert len(given_up) <= 1
