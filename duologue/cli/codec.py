@@ -53,8 +53,14 @@ def add(file: KeyFile, scope: OneScope = None, as_json: context.AsJson = False) 
 
 
 def use(file: KeyFile, scope: OneScope = None, as_json: context.AsJson = False) -> None:
-    """Encrypt with the key that was added last. The others stay, to decrypt with: histories need them."""
-    _changed(file, lambda ring: ring.with_newest_current(*([scope] if scope else ())), as_json=as_json)
+    """Encrypt with the key that was added last. The others stay, to decrypt with: histories need them.
+
+    Where that has been said before, it stays so.
+    """
+    before = _ring(file).dump()
+    ring = _changed(file, lambda ring: ring.with_newest_current(*([scope] if scope else ())), as_json=as_json)
+    if not as_json and ring.dump() == before:
+        output.say("Nothing to do: no key was added that is not used.")
 
 
 def show(file: KeyFile, as_json: context.AsJson = False) -> None:
@@ -96,10 +102,12 @@ def _ring(file: Path) -> KeyRing:
     return read(file).ring
 
 
-def _changed(file: Path, how: Callable[[KeyRing], KeyRing], *, as_json: bool) -> None:
+def _changed(file: Path, how: Callable[[KeyRing], KeyRing], *, as_json: bool) -> KeyRing:
     from duologue.worker.keys import change
 
-    _told(file, change(file, how), as_json=as_json)
+    ring = change(file, how)
+    _told(file, ring, as_json=as_json)
+    return ring
 
 
 def _told(file: Path, ring: KeyRing, *, as_json: bool) -> None:

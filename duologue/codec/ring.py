@@ -9,6 +9,9 @@ As text a ring is one JSON object; keys are 32 bytes in base64, the current one 
 
     {"seal": "…", "ops": ["…", "…"], "safeguarding": ["…"]}
 
+While keys have been added and not been used yet, `"added"` names them by their ids: so whoever says twice that they are
+to be used does not go back to the keys of before.
+
 A key's id follows from the key and the seal, so the same id can never mean another key.
 """
 
@@ -20,7 +23,7 @@ import hmac
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import TypeVar, get_args
 
@@ -63,8 +66,12 @@ class KeyNotAtHand(DuologueError):
 class KeyRing:
     """Keys, of which nothing can be seen but their ids."""
 
-    def __init__(self, seal: bytes, keys: Mapping[Scope, Sequence[bytes]]) -> None:
+    def __init__(
+        self, seal: bytes, keys: Mapping[Scope, Sequence[bytes]], added: Collection[str] = ()
+    ) -> None:
+        """`added`: the ids of keys that are to be used next."""
         self._seal = seal
+        self._added = frozenset(added)
         self._secrets = {scope: tuple(keys.get(scope, ())) for scope in SCOPES}
         self._ciphers = {
             (scope, self._id(scope, secret)): AESGCM(secret)
@@ -84,8 +91,12 @@ class KeyRing:
             given = json.loads(text)
         except (ValueError, RecursionError):
             given = None
-        if not isinstance(given, dict) or "seal" not in given or not given.keys() <= {"seal", *SCOPES}:
+        known = {"seal", "added", *SCOPES}
+        if not isinstance(given, dict) or "seal" not in given or not given.keys() <= known:
             raise KeyRingError('write one JSON object: {"seal": "…", "ops": ["…"], "safeguarding": ["…"]}')
+        added = given.get("added", [])
+        if not isinstance(added, list) or not all(isinstance(key, str) for key in added):
+            raise KeyRingError("'added' has to be a list of ids of keys")
         keys: dict[Scope, list[bytes]] = {}
         for scope in SCOPES:
             listed = given.get(scope, [])
@@ -95,24 +106,28 @@ class KeyRing:
         every = [secret for secrets in keys.values() for secret in secrets]
         if len(set(every)) != len(every):
             raise KeyRingError("a key stands there twice; the two scopes have keys of their own")
-        return cls(_secret(given["seal"], "seal"), keys)
+        return cls(_secret(given["seal"], "seal"), keys, added)
 
     def dump(self) -> str:
         """The ring as text, with its secrets."""
         listed = {scope: [_text(secret) for secret in secrets] for scope, secrets in self._secrets.items()}
-        return json.dumps({"seal": _text(self._seal)} | listed, indent=2) + "\n"
+        added = {"added": sorted(self._added)} if self._added else {}
+        return json.dumps({"seal": _text(self._seal)} | listed | added, indent=2) + "\n"
 
     def with_new(self, *scopes: Scope) -> KeyRing:
         """The ring with one more key for each of `scopes` (both), at first only to decrypt with."""
-        more = {scope: (os.urandom(KEY_BYTES),) if scope in (scopes or SCOPES) else () for scope in SCOPES}
-        return KeyRing(self._seal, {scope: (*self._secrets[scope], *more[scope]) for scope in SCOPES})
+        more = {scope: os.urandom(KEY_BYTES) for scope in scopes or SCOPES}
+        keys = {s: (*secrets, *([more[s]] if s in more else ())) for s, secrets in self._secrets.items()}
+        return KeyRing(self._seal, keys, self._added.union(self._id(s, key) for s, key in more.items()))
 
     def with_newest_current(self, *scopes: Scope) -> KeyRing:
-        """The ring, encrypting in `scopes` (both) with the key that was added last."""
+        """The ring, encrypting in `scopes` (both) with the key that was added last; where it does, it goes on so."""
         keys = dict(self._secrets)
         for scope in scopes or SCOPES:
-            keys[scope] = (*keys[scope][-1:], *keys[scope][:-1])
-        return KeyRing(self._seal, keys)
+            if self._added.intersection(self.ids(scope)[-1:]):
+                keys[scope] = (*keys[scope][-1:], *keys[scope][:-1])
+        used = {key for scope in scopes or SCOPES for key in self.ids(scope)}
+        return KeyRing(self._seal, keys, self._added - used)
 
     def rotated(self, *scopes: Scope) -> KeyRing:
         """Both at once: for a single process."""
@@ -120,13 +135,14 @@ class KeyRing:
 
     def only(self, *scopes: Scope) -> KeyRing:
         """The ring with the keys of `scopes` alone: what a codec server needs that opens nothing else."""
-        return KeyRing(self._seal, {scope: self._secrets[scope] for scope in scopes})
+        return KeyRing(self._seal, {scope: self._secrets[scope] for scope in scopes}, self._added)
 
     def without(self, *ids: str) -> KeyRing:
         """The ring without some keys."""
         return KeyRing(
             self._seal,
             {s: [k for k in keys if self._id(s, k) not in ids] for s, keys in self._secrets.items()},
+            self._added,
         )
 
     def ids(self, scope: Scope) -> tuple[str, ...]:

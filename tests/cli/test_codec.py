@@ -42,6 +42,25 @@ async def test_keys_are_made_added_and_used_and_never_shown(terminal: Terminal, 
     )
 
 
+async def test_to_use_keys_twice_does_not_go_back_to_those_of_before(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """Who rotates because a key is in wrong hands must not come to encrypt with it again."""
+    file = str(tmp_path / "keys.json")
+    made = (await terminal("codec-keys", "new", file, "--json")).data
+    await terminal("codec-keys", "add", file)
+    await terminal("codec-keys", "use", file, "--scope", "ops")
+    both = (await terminal("codec-keys", "use", file, "--json")).data
+    again = await terminal("codec-keys", "use", file)
+    assert "Nothing to do" in again.out
+    assert (await terminal("codec-keys", "show", file, "--json")).data == both
+    for scope in ("ops", "safeguarding"):
+        assert both[scope][1:] == made[scope], "the key of before only decrypts"
+    await terminal("codec-keys", "add", file)
+    third = (await terminal("codec-keys", "use", file, "--json")).data
+    assert {third["ops"][0], third["safeguarding"][0]}.isdisjoint([*both["ops"], *both["safeguarding"]])
+
+
 async def test_of_many_keys_that_are_added_at_once_none_is_lost(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     assert keys.make(file)

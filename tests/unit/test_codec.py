@@ -316,6 +316,7 @@ def test_a_ring_reads_back_as_it_was_written() -> None:
         '{"seal": 1}',
         json.dumps({**json.loads(RING.dump()), "ops": "c2VjcmV0"}),
         json.dumps({**json.loads(RING.dump()), "more": []}),
+        json.dumps({**json.loads(RING.dump()), "added": ["id", 1]}),
         json.dumps({**json.loads(RING.dump()), "ops": json.loads(RING.dump())["safeguarding"]}),
         "[" * 100_000,
     ],
