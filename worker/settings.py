@@ -100,7 +100,7 @@ class Settings(BaseSettings):
 
     vault_keys_file: Path | None = None
     """A file with these keys, one a line, instead. None: `vault.keys` in the data folder, which is made at first use
-    where Temporal is on this machine."""
+    where Temporal is on this machine and no `vault_url` is set."""
 
     contacts: Path | None = None
     """The YAML file that says who is reached how of whom the vault keeps nothing, such as the staff. None: all of these

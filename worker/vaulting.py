@@ -1,7 +1,7 @@
 """The vault that the settings name, with its keys.
 
-Only put together here; what is kept, and how, is in `duologue.vault`. Where Temporal is on this machine, a key file is
-made at first use, so that nothing needs to be set up to try things out. Elsewhere keys have to be given.
+Only put together here; what is kept, and how, is in `duologue.vault`. Where Temporal is on this machine and no vault is
+named, a key file is made at first use, so that nothing needs to be set up to try things out. Else keys must be given.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from duologue.vault import KeyEncryption, KeyFile, LocalKeys, Vault, VaultError
+from duologue.vault.database import Database
 from duologue.worker.errors import SettingsError
 from duologue.worker.settings import Settings
 
@@ -30,7 +31,8 @@ def vault_of(settings: Settings, service: str | None = None, tell: Tell | None =
     made; without it the log is. Raises `SettingsError` where there are no keys, or they or the URL cannot be used.
     """
     try:
-        return Vault.at(_url(settings), _keys(settings, service, tell or _log))
+        database = Database(_url(settings))
+        return Vault(database, _keys(settings, service, tell or _log))
     except VaultError as error:
         raise SettingsError(error.what, error.remedy) from None
 
@@ -67,15 +69,19 @@ def _keys(settings: Settings, service: str | None, tell: Tell) -> KeyEncryption:
 
 
 def _may_begin(settings: Settings, service: str | None) -> None:
-    """Raises unless a key file may be made by itself."""
-    if settings.vault_keys_file or not _here(service or settings.connection().get("target_host", "")):
+    """Raises unless a key file may be made by itself: for a vault in the data folder that is yet to be made, too.
+
+    One that was named may hold couples already, whose key is then lost and not to be hidden behind a new one.
+    """
+    named = settings.vault_keys_file or settings.vault_url.get_secret_value()
+    if named or not _here(service or settings.connection().get("target_host", "")):
         raise SettingsError(
             f"There is no key-encryption key: no DUOLOGUE_VAULT_KEYS, and no file {keys_file(settings)}.",
             "Make one by 'duologue keys new' and set it as DUOLOGUE_VAULT_KEYS, or by 'duologue keys new --file FILE' "
             "and name that in DUOLOGUE_VAULT_KEYS_FILE. All workers and clients need the same.",
         )
     database = settings.data_dir / DATABASE
-    if not settings.vault_url.get_secret_value() and database.exists():
+    if database.exists():
         raise SettingsError(
             f"There is a vault, {database}, but its key file {keys_file(settings)} is gone.",
             "Bring the file back from its copy. To begin anew, without the words and contacts of before, move the "

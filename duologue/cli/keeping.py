@@ -138,6 +138,14 @@ def retire(
             f"The key '{key_id}' still wraps {count} keys of couples.",
             "Wrap them by the current one first: duologue keys rewrap.",
         )
+    if key_id != found.current and not found.wrapped.get(found.current):
+        # Of a vault that these keys are not for, or one that was only made by asking it, every key can be spared.
+        raise Problem(
+            "other_vault",
+            f"The current key '{found.current}' wraps nothing in this vault: it tells nothing of '{key_id}'.",
+            "Is it the right one (DUOLOGUE_VAULT_URL)? What older keys wrap is wrapped by: duologue keys rewrap. Out "
+            "of a vault without couples take a key by hand.",
+        )
     if settings.vault_keys.get_secret_value():
         raise Problem(
             "key_elsewhere",

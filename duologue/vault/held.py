@@ -26,7 +26,7 @@ def alone(path: Path) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    folder = os.open(path.parent, os.O_RDONLY)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield
@@ -55,10 +55,11 @@ def written(path: Path, text: str, like: os.stat_result | None = None) -> Iterat
 
 
 def replace(path: Path, text: str) -> None:
-    """Put `text` in place of what the file holds; its owner and mode stay.
+    """Put `text` in place of what the file holds; its owner and mode stay. Of a link it is the file that it leads to.
 
     Raises `BadKeys` where they could not: whoever reads the file could no longer. Then nothing has changed.
     """
+    path = path.resolve()
     with written(path, text, path.stat()) as new:
         new.replace(path)
 

@@ -106,12 +106,17 @@ async def test_a_key_is_rotated_step_by_step(terminal: Terminal, file: Path) -> 
         [old, "4", "yes"],
     ]
     assert "duologue keys rewrap" in status.out
-    for key, says in ((old, "still wraps 4 keys"), (new, "is the current one"), ("kek-x", "no key 'kek-x'")):
+
+    async def refuses(key: str, says: str) -> None:
         refused = json.loads((await terminal("keys", "retire", key, "--json", code=1)).err)
         assert says in refused["message"]
         assert "duologue keys" in refused["remedy"]
-    assert len(file.read_text().splitlines()) == 2
+        assert len(file.read_text().splitlines()) == 2
+
+    await refuses(old, "still wraps 4 keys")
+    await refuses(new, "is the current one")
     assert (await terminal("keys", "rewrap", "--json")).data == {"rewrapped": 4}
+    await refuses("kek-x", "no key 'kek-x'")
     assert f"key {old} is no longer in" in (await terminal("keys", "retire", old)).out
     assert len(file.read_text().splitlines()) == 1
     assert (await terminal("keys", "status", "--json")).data == {
@@ -129,6 +134,24 @@ async def test_a_key_is_rotated_step_by_step(terminal: Terminal, file: Path) -> 
     assert new in told["message"]
     assert "Bring it back" in told["remedy"]
     assert "not at hand" in (await terminal("keys", "status")).out
+
+
+async def test_no_key_is_retired_by_the_word_of_a_vault_that_it_is_not_for(
+    terminal: Terminal, file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever names the key file and forgets to name the vault looks into another one, which wraps nothing by it."""
+    await terminal("contact", "c1", "p1", "webhook")
+    old = LocalKeys.parse(file.read_text()).current
+    await terminal("keys", "new", "--file", str(file))
+    for other in ("empty", "another"):
+        monkeypatch.setenv("DUOLOGUE_VAULT_URL", f"sqlite:///{tmp_path / other}.db")
+        if other == "another":
+            with monkeypatch.context() as elsewhere:
+                elsewhere.setenv("DUOLOGUE_VAULT_KEYS", (await terminal("keys", "new")).out.strip())
+                await terminal("contact", "c9", "p9", "webhook")
+        assert "DUOLOGUE_VAULT_URL" in (await terminal("keys", "retire", old, code=1)).err
+    monkeypatch.delenv("DUOLOGUE_VAULT_URL")
+    assert (await terminal("keys", "status", "--json")).data["opens"] == {old: "yes"}
 
 
 async def test_keys_that_are_given_by_a_variable_are_retired_there(

@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,31 @@ async def test_a_file_that_has_gone_does_not_come_back_empty(place: Place, file:
     assert not file.exists()
     moved.rename(file)
     assert (await vault.key("c1", "a")).kind == "a"
+
+
+KILLED = """
+import os, sqlite3, sys
+vault = sqlite3.connect(sys.argv[1], isolation_level=None)
+vault.execute("PRAGMA wal_autocheckpoint = 0")
+vault.executescript("BEGIN; DELETE FROM vault_keys; DELETE FROM vault_couples; COMMIT;")
+os._exit(9)
+"""
+
+
+@pytest.mark.parametrize("with_its_log", [True, False])
+async def test_a_backup_comes_in_the_place_of_a_vault_with_its_log(
+    place: Place, file: Path, tmp_path: Path, *, with_its_log: bool
+) -> None:
+    """The how-to says to move both away: what a killed process left in the log takes the place of what is restored."""
+    await place.vault().add("c1")
+    backup = file.read_bytes()
+    assert subprocess.run([sys.executable, "-c", KILLED, file], check=False).returncode == 9
+    left = sorted(file.parent.iterdir())
+    assert [each.name for each in left] == ["vault.db", "vault.db-shm", "vault.db-wal"]
+    for each in left if with_its_log else left[:1]:
+        each.rename(tmp_path / each.name)
+    file.write_bytes(backup)
+    assert await place.vault().knows("c1") == with_its_log
 
 
 async def test_one_that_is_busy_is_waited_for(place: Place, file: Path) -> None:

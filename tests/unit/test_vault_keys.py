@@ -198,6 +198,16 @@ def test_a_changed_file_stays_its_owners(path: Path, foreign: list[tuple[int, in
     assert stat.S_IMODE(path.stat().st_mode) == 0o400
 
 
+def test_a_file_that_is_reached_by_a_link_is_changed_where_it_is(path: Path, tmp_path: Path) -> None:
+    """Else those who read it by its own name would not have the key that all is wrapped by from now on."""
+    file, link = KeyFile(path), tmp_path / "link"
+    file.begin()
+    link.symlink_to(path)
+    current = KeyFile(link).rotate()
+    assert link.is_symlink()
+    assert file.current == current
+
+
 @pytest.mark.usefixtures("foreign")
 def test_a_file_that_its_owner_could_not_read_any_more_is_left_alone(
     path: Path, monkeypatch: pytest.MonkeyPatch

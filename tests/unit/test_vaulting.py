@@ -76,6 +76,19 @@ async def test_beside_a_vault_that_is_there_no_new_key_hides_a_lost_one(tmp_path
     assert (await vault_of(here).key("c1", "a")).kind == "a"
 
 
+async def test_beside_a_vault_that_was_named_no_new_key_hides_a_lost_one(tmp_path: Path, url: str) -> None:
+    given = settings(tmp_path, vault_url=url, vault_keys=OLD)
+    await vault_of(given).add("c1")
+    lost = settings(tmp_path, vault_url=url)
+    with pytest.raises(SettingsError, match="no DUOLOGUE_VAULT_KEYS"):
+        vault_of(lost)
+    assert not keys_file(lost).exists()
+    keys_file(lost).parent.mkdir()
+    keys_file(lost).touch(0o600)
+    keys_file(lost).write_text(OLD)
+    assert await vault_of(lost).key("c1", "a") == await vault_of(given).key("c1", "a")
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
