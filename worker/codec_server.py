@@ -62,7 +62,8 @@ async def beside(settings: Settings, server: Server) -> AsyncIterator[str | None
     """
     address = None
     async with AsyncExitStack() as stack:
-        if server.ui_port and server.codec_port and (keys := service_keys.keys_of(settings, server.address)):
+        keys = service_keys.keys_of(settings, server.address)
+        if server.ui_port and server.codec_port and keys:
             origins = [f"http://{name}:{server.ui_port}" for name in _LOOPBACK]
             admission = Admission(settings, frozenset[Scope]({"ops"}))
             here = CodecServer(admission, keys, origins + settings.codec_origins.split(), names=_LOOPBACK)

@@ -59,6 +59,8 @@ class Server:
     """The port of the Web UI, on the loopback address; None if it runs without."""
     codec_port: int | None = None
     """The port at which the Web UI looks for the codec server, on the loopback address; None if it does not."""
+    new: bool = False
+    """Whether there was no database in the data folder before it."""
     reused: bool = False
     """Whether it ran already."""
     owned: bool = True
@@ -180,6 +182,7 @@ def _launch(settings: Settings, program: Path, lock: int, *, headless: bool) -> 
     command += ["--db-filename", str(settings.data_dir / DATABASE), "--disable-config-file"]
     command += ["--headless"] if headless else ["--ui-port", str(settings.ui_port), "--ui-disable-news-fetch"]
     codec_port = None if headless else settings.codec_port or None
+    new = not (settings.data_dir / DATABASE).exists()
     if codec_port:
         command += ["--ui-codec-endpoint", f"http://{HOST}:{codec_port}"]
     # Its own settings come by flags alone; and in a bare image there is no USER, without which it does not start.
@@ -200,7 +203,7 @@ def _launch(settings: Settings, program: Path, lock: int, *, headless: bool) -> 
         except OSError as error:
             raise ServerError(f"{program} could not be run: {error.strerror}.", _ELSEWHERE) from error
     _children[child.pid] = child
-    server = Server(child.pid, settings.server_port, None if headless else settings.ui_port, codec_port)
+    server = Server(child.pid, settings.server_port, None if headless else settings.ui_port, codec_port, new)
     record = settings.data_dir / f"{RECORD}.new"
     _owned[child.pid] = descriptor = os.open(
         record, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
@@ -282,7 +285,7 @@ def _read(settings: Settings) -> Server | None:
     try:
         told = json.loads((settings.data_dir / RECORD).read_text())
         ports = int(told["port"]), told["ui_port"], told.get("codec_port")
-        return Server(int(told["pid"]), *ports, reused=True, owned=False)
+        return Server(int(told["pid"]), *ports, new=told.get("new", False), reused=True, owned=False)
     except (OSError, ValueError, KeyError):
         return None
 

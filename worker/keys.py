@@ -42,6 +42,13 @@ def keys_of(settings: Settings, address: str, tell: Callable[[str], None] | None
         if server is None or address.replace("localhost", embedded.HOST) != server.address:
             return None
         path = settings.data_dir / FILE
+        if not (server.new or path.exists()):
+            # New ones would judge all that stands there to be forged, and what they write is lost with them.
+            raise SettingsError(
+                f"There is a database, {settings.data_dir / embedded.DATABASE}, but its codec keys {path} are gone.",
+                "Bring the file back from its copy. To begin anew, move the database out of the way; if nothing in it "
+                f"was ever encrypted, make keys by: duologue codec-keys new {path}.",
+            )
         make(path)
     keys = read(path)
     if os.name == "posix" and path.stat().st_mode & _ANYBODY:

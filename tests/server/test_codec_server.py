@@ -425,6 +425,21 @@ async def test_keys_belong_to_the_embedded_server_or_to_the_settings(tmp_path: P
         assert mine.ring.dump() != first.ring.dump()
 
 
+async def test_beside_a_database_that_is_there_no_new_keys_hide_lost_ones(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path / "data")
+    file = settings.data_dir / keys.FILE
+    async with embedded.running(settings, headless=True) as server, codec_server.beside(settings, server):
+        assert file.exists(), "made with the database, whoever comes first"
+    kept = file.rename(tmp_path / "away")
+    async with embedded.running(settings, headless=True) as server:
+        with pytest.raises(SettingsError, match=r"its codec keys .* are gone") as raised:
+            keys.keys_of(settings, server.address)
+        assert f"codec-keys new {file}" in str(raised.value)
+        assert not file.exists()
+        kept.rename(file)
+        assert keys.keys_of(settings, server.address) is not None
+
+
 def test_settings_that_hold_no_keys_are_refused_and_not_repeated() -> None:
     with pytest.raises(SettingsError, match="DUOLOGUE_CODEC_KEYS holds no codec keys") as raised:
         keys.keys_of(Settings.load(codec_keys="half-a-secret"), "anywhere:7233")

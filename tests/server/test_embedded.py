@@ -310,5 +310,6 @@ async def test_its_record_names_no_machine_and_no_person(tmp_path: Path) -> None
     began = time.monotonic()
     async with embedded.running(settings, headless=True) as server:
         record = json.loads((settings.data_dir / embedded.RECORD).read_text())
-    assert record == {"pid": server.pid, "port": server.port, "ui_port": None, "codec_port": None}
+    ports = {"port": server.port, "ui_port": None, "codec_port": None}
+    assert record == {"pid": server.pid, "new": True} | ports
     assert time.monotonic() - began < 30
