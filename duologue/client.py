@@ -73,8 +73,8 @@ class Client:
     """How long overviews and views are asked for again while there is no answer."""
     _checked: bool = field(default=False, repr=False)
     _warned: bool = field(default=False, repr=False)
-    unencrypted: set[str] = field(default_factory=set, repr=False)
-    """Programmes that are known not to be encrypted: what a client without service keys sends them is in order."""
+    looked_at: set[str] = field(default_factory=set, repr=False)
+    """Programmes that are known to be encrypted as this client does, or not at all: what it sends them is in order."""
 
     def __post_init__(self) -> None:
         """Remember keys for a moment: a turn has no time to ask a vault."""

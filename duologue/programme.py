@@ -10,21 +10,22 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from temporalio import client as temporal
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.service import RPCError, RPCStatusCode
 
 from duologue import trouble
 from duologue.audit import NotDerivable, policy_of
-from duologue.codec import PROGRAMMES, KeyNotAtHand
-from duologue.codec.codec import ENCODING as ENCRYPTED
+from duologue.codec import PROGRAMMES, KeyNotAtHand, OtherKeys
+from duologue.codec.codec import is_encrypted
 from duologue.errors import DuologueError
 from duologue.practice.messages import Command, Receipt, parse
 from duologue.practice.messages import Refusal as RefusalMessage
@@ -54,8 +55,11 @@ PATIENCE = timedelta(seconds=30)
 """How long a command is sent again while the service or the workers cannot be reached."""
 
 
+_ENCODED = "Encoded failure"
+"""What the SDK says of a query that failed for an encrypted reason: it does not hand the reason on."""
+
 _LOOKS_AT = 20
-"""Events of a run's beginning that tell whether it is encrypted."""
+"""Events of a run's beginning, and of its end, that tell whether it is encrypted."""
 
 
 def workflow_id(programme_id: str) -> str:
@@ -109,8 +113,11 @@ class Programme:
                 rpc_timeout=within,
                 wait_for_stage=temporal.WorkflowUpdateStage.COMPLETED,
             )
-            with trouble.readable("The command was applied, but its answer is encrypted."):
+            with trouble.readable("The command has arrived, but its answer is encrypted."):
                 receipt: Receipt = await update.result(rpc_timeout=within)
+        except Encrypted:
+            self.client.looked_at.discard(self.id)
+            raise
         except temporal.WorkflowUpdateFailedError as error:
             if refused := trouble.refused(error):
                 raise refused from error
@@ -137,7 +144,7 @@ class Programme:
         """
         command = await self._ready(command)
         try:
-            await self._guard(PATIENCE)
+            await self._guard(PATIENCE, answered=False)
             await self.handle.signal(command.name, command)
         except RPCError as error:
             raise await self._gone(error, command.by) from error
@@ -163,32 +170,47 @@ class Programme:
         with trouble.unsealed("Without words it can be sent all the same." if command.name in EXITS else ""):
             return await sealed_for(command, self.id, self.client.keys)
 
-    async def _guard(self, within: timedelta) -> None:
+    async def _guard(self, within: timedelta, *, answered: bool = True) -> None:
         """Before anything leaves that others may not read: a client without service keys has no business here.
 
-        Raises `Encrypted` where the programme has been written with such keys.
+        Nor has one with those of another ring: a programme refuses all that it sends. Where there is an answer, that
+        tells; what is sent without would be lost.
+        Raises `Encrypted` where the programme has been written with keys that are not this client's.
         """
         client = self.client
-        if (
-            client.plain
-            or client.temporal.data_converter.payload_codec is not None
-            or self.id in client.unencrypted
-        ):
+        codec = client.temporal.data_converter.payload_codec
+        wrote: Callable[[Payload], bool] | None = getattr(codec, "wrote", None)
+        if self.id in client.looked_at or (client.plain if codec is None else answered or wrote is None):
             return
-        found = self.handle.fetch_history_events(page_size=_LOOKS_AT, rpc_timeout=within)
+        written = await self._written(within)
+        encrypted = list(filter(is_encrypted, written))
+        if encrypted and wrote is None:
+            raise Encrypted(f"Nothing was sent: programme '{self.id}' is encrypted.")
+        if encrypted and wrote is not None and not any(map(wrote, encrypted)):
+            raise Encrypted(f"Nothing was sent: programme '{self.id}' is encrypted by other service keys.")
+        if len(written) > 1:
+            client.looked_at.add(self.id)
+
+    async def _written(self, within: timedelta) -> list[Payload]:
+        """What was written at both ends of the run: it may have begun before there were keys, and not everybody who can
+        signal can make its beginning look otherwise. Nothing, where this client may not look.
+        """
+        first = self.handle.fetch_history_events(page_size=_LOOKS_AT, rpc_timeout=within)
+        last = GetWorkflowExecutionHistoryReverseRequest(
+            namespace=self.client.temporal.namespace,
+            execution=WorkflowExecution(workflow_id=self.handle.id),
+            maximum_page_size=_LOOKS_AT,
+        )
         try:
-            await found.fetch_next_page()
+            await first.fetch_next_page()
+            service = self.client.temporal.workflow_service
+            found = await service.get_workflow_execution_history_reverse(last, timeout=within)
         except RPCError as error:
             if error.status == RPCStatusCode.PERMISSION_DENIED:
-                return  # Not everybody may look.
+                return []
             raise
-        written = [
-            payload.metadata.get("encoding") for e in found.current_page or () for payload in _written(e)
-        ]
-        if ENCRYPTED in written:
-            raise Encrypted(f"Nothing was sent: programme '{self.id}' is encrypted.")
-        if len(written) > 1:
-            client.unencrypted.add(self.id)
+        events = (*(first.current_page or ()), *found.history.events)
+        return [payload for event in events for payload in _written(event)]
 
     async def overview(self) -> Overview:
         """Where the programme stands, for ops."""
@@ -287,6 +309,8 @@ class Programme:
         self, by: By, name: str, error: RPCError | temporal.WorkflowQueryFailedError
     ) -> DuologueError:
         """Why a query has no answer."""
+        if isinstance(error, temporal.WorkflowQueryFailedError) and error.message == _ENCODED:
+            return Encrypted(f"Programme '{self.id}' cannot answer '{name}', and why is encrypted.")
         if isinstance(error, temporal.WorkflowQueryFailedError) and not trouble.passes(error):
             return DuologueError(f"programme '{self.id}' cannot answer '{name}': {error}")
         if isinstance(error, temporal.WorkflowQueryFailedError):
@@ -338,7 +362,7 @@ class Programme:
             if described.status == temporal.WorkflowExecutionStatus.COMPLETED:
                 found: Result = await self.handle.result()
                 return found.ending
-        except (RPCError, temporal.WorkflowFailureError, KeyError, KeyNotAtHand):
+        except (RPCError, temporal.WorkflowFailureError, KeyError, KeyNotAtHand, OtherKeys):
             return None
         return described.status.name.lower() if described.status else None
 

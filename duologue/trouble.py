@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from duologue.calendar import CalendarError, zone
-from duologue.codec import KeyNotAtHand
+from duologue.codec import KeyNotAtHand, OtherKeys
 from duologue.errors import DuologueError
 from duologue.practice.messages import Adjust, Command, Reason
 from duologue.practice.messages import Refusal as RefusalMessage
@@ -135,7 +135,7 @@ def readable(what: str) -> Iterator[None]:
     """An answer that is encrypted by keys which are not at hand, as an error of ours; `what` came about."""
     try:
         yield
-    except KeyNotAtHand as error:
+    except (KeyNotAtHand, OtherKeys) as error:
         raise Encrypted(f"{what} {error.what}") from error
     except KeyError as error:
         # The SDK's own word for an encoding that none of a client's converters reads.
@@ -157,9 +157,11 @@ def silent(where: str, *, tls: bool) -> tuple[str, str]:
     )
 
 
-def refused(error: temporal.WorkflowUpdateFailedError) -> Refused | None:
-    """The refusal that an update was answered with, if it is one."""
+def refused(error: temporal.WorkflowUpdateFailedError) -> Refused | Encrypted | None:
+    """The refusal that an update was answered with, if it is one; `Encrypted` where other service keys keep it."""
     cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.message == OtherKeys().what:
+        return Encrypted("The command was refused, and why is encrypted by other service keys than these.")
     if isinstance(cause, ApplicationError) and cause.type in set(Reason):
         return Refused(RefusalMessage(reason=Reason(cause.type), message=cause.message))
     return None

@@ -22,7 +22,7 @@ from temporalio import activity, workflow
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, TelemetryFilter
 from temporalio.service import RPCError
 
-from duologue.codec import KeyNotAtHand
+from duologue.codec import KeyNotAtHand, OtherKeys
 from duologue.vault import VaultError
 from duologue.worker.errors import SetupError
 
@@ -31,7 +31,7 @@ PRIVATE = frozenset(
 )
 """Keys that are dropped wherever they stand, whatever they hold."""
 
-SPEAKING = (OSError, RPCError, SetupError, KeyNotAtHand, VaultError)
+SPEAKING = (OSError, RPCError, SetupError, KeyNotAtHand, OtherKeys, VaultError)
 """Exceptions whose text is shown: it tells of machines and networks, and repeats nothing that somebody said."""
 
 _PLAIN = (str, int, float, bool, type(None), datetime, date, timedelta, Enum, Path)

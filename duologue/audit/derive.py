@@ -190,7 +190,9 @@ class _Run:
         try:
             return cls(Start.model_validate_json(given[0].data), events, codec)
         except (ValidationError, IndexError) as error:
-            raise NotDerivable("the programme's plan cannot be read") from error
+            raise NotDerivable(
+                "the programme's plan cannot be read; is it encrypted by other keys?"
+            ) from error
 
     @property
     def derived(self) -> Derived:

@@ -80,7 +80,7 @@ def explain(error: BaseException) -> Problem:
     from temporalio.service import RPCError
 
     from duologue.client import Encrypted, Refused
-    from duologue.codec import KeyNotAtHand
+    from duologue.codec import KeyNotAtHand, OtherKeys
     from duologue.errors import DuologueError
     from duologue.files import FileError
     from duologue.vault import VaultError
@@ -92,7 +92,7 @@ def explain(error: BaseException) -> Problem:
             count = len(error.problems)
             what = f"{count} thing{'s' if count > 1 else ''} to put right before this can start."
             return Problem("file", what, details=tuple(map(str, error.problems)))
-        case KeyNotAtHand() | Encrypted() | SetupError() | VaultError():
+        case KeyNotAtHand() | OtherKeys() | Encrypted() | SetupError() | VaultError():
             return Problem(word, error.what, error.remedy)
         case DuologueError():
             reason = str(error.reason) if isinstance(error, Refused) else None

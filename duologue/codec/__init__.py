@@ -8,7 +8,7 @@ nothing and opens no connection. Who has which keys, and who is told of a key th
 from duologue.codec.beside import PROGRAMMES, beside, is_programme
 from duologue.codec.codec import Codec
 from duologue.codec.converter import connecting, data_converter
-from duologue.codec.ring import KeyNotAtHand, KeyRing, KeyRingError, Keys
+from duologue.codec.ring import KeyNotAtHand, KeyRing, KeyRingError, Keys, OtherKeys
 
 __all__ = [
     "PROGRAMMES",
@@ -17,6 +17,7 @@ __all__ = [
     "KeyRing",
     "KeyRingError",
     "Keys",
+    "OtherKeys",
     "beside",
     "connecting",
     "data_converter",

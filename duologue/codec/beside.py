@@ -66,15 +66,19 @@ class CodecBeside(PayloadCodec, WithSerializationContext):
             return self._host.with_context(context)
         return self._host
 
+    def wrote(self, payload: Payload) -> bool:
+        """Whether a holder of our ring encrypted it."""
+        return self._ours.wrote(payload)
+
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """By the host's where nobody says whose they are, but for what we have encrypted before."""
-        if self._host is None or any(map(self._ours.wrote, payloads)):
+        if self._host is None or any(map(self.wrote, payloads)):
             return list(payloads)
         return await self._host.encode(payloads)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """By the one that encrypted them, where nobody says whose they are. Raises as that one does."""
-        if any(map(self._ours.wrote, payloads)):
+        if any(map(self.wrote, payloads)):
             return await self._ours.decode(payloads)
         return list(payloads) if self._host is None else await self._host.decode(payloads)
 

@@ -24,18 +24,39 @@ from temporalio.converter import (
 from temporalio.exceptions import FailureError
 from temporalio.workflow import NondeterminismError
 
-from duologue.codec.codec import BRIEF, ENCODING, MARK, Codec
-from duologue.codec.ring import KeyNotAtHand, KeyRing, Keys
+from duologue.codec.codec import BRIEF, ENCODING, MARK, UNOPENED, Codec
+from duologue.codec.ring import KeyNotAtHand, KeyRing, Keys, OtherKeys
 from duologue.practice.values import Frozen
 
-SPEAKING = (FailureError, NondeterminismError, KeyNotAtHand)
+SPEAKING = (FailureError, NondeterminismError, KeyNotAtHand, OtherKeys)
 """Exceptions whose text is ours or Temporal's, and quotes no value."""
 
 _PRIVATE = b"safeguarding"
 
 
+class _Unopened(EncodingPayloadConverter):
+    """Says what is the matter where something is needed that the codec could not open."""
+
+    @property
+    def encoding(self) -> str:
+        """What the codec hands on then."""
+        return UNOPENED.decode()
+
+    def to_payload(self, value: Any) -> Payload | None:  # noqa: ANN401 - any value
+        """Nothing is written so."""
+        return None
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:  # noqa: ANN401 - never any
+        """Raises `OtherKeys`."""
+        raise OtherKeys
+
+
 class ScopedPayloadConverter(PydanticPayloadConverter):
     """Pydantic's, which marks what is not for the eyes of ops."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._set_converters(*self.converters.values(), _Unopened())
 
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
         """The values as payloads, each with its mark."""
@@ -92,6 +113,12 @@ class CarefulFailureConverter(DefaultFailureConverterWithEncodedAttributes):
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
         """As the SDK does it. Never raises but for a key that is not at hand."""
+        if failure.encoded_attributes.metadata.get("encoding") == UNOPENED:
+            told = Failure()
+            told.CopyFrom(failure)
+            told.message = OtherKeys().what
+            told.ClearField("encoded_attributes")
+            failure = told
         try:
             return super().from_failure(failure, payload_converter)
         except KeyNotAtHand:

@@ -63,6 +63,18 @@ class KeyNotAtHand(DuologueError):
         super().__init__(f"{self.what} {self.remedy}")
 
 
+class OtherKeys(DuologueError):
+    """Something that is needed was encrypted by no holder of this ring: by one of another, or it was damaged since."""
+
+    def __init__(self) -> None:
+        self.what = "This was encrypted by other service keys than those at hand, or was damaged since."
+        self.remedy = (
+            "All workers and clients need the same, with the same 'seal': see DUOLOGUE_CODEC_KEYS and the file that is "
+            "named by DUOLOGUE_CODEC_KEYS_FILE."
+        )
+        super().__init__(f"{self.what} {self.remedy}")
+
+
 class KeyRing:
     """Keys, of which nothing can be seen but their ids."""
 

@@ -376,9 +376,12 @@ def parse(name: str, arguments: Sequence[bytes | None]) -> Command | Refusal:
     model = COMMANDS.get(name)
     if model is None:
         return Refusal(reason=Reason.UNKNOWN_COMMAND, message=f"commands are: {', '.join(COMMANDS)}")
-    if len(arguments) != 1 or arguments[0] is None:
+    if len(arguments) != 1:
         return Refusal(reason=Reason.MALFORMED, message="send exactly one argument: a JSON object")
     data = arguments[0]
+    if data is None:
+        message = "send JSON: as it is, or encrypted by the service keys that the programme's workers have"
+        return Refusal(reason=Reason.MALFORMED, message=message)
     if len(data) > COMMAND_BYTES:
         return Refusal(reason=Reason.MALFORMED, message=f"a command may hold at most {COMMAND_BYTES} bytes")
     try:

@@ -245,17 +245,68 @@ async def test_a_client_without_the_service_keys_sends_nothing_to_an_encrypted_p
             await unaware.result()
 
 
-async def test_what_was_applied_is_said_to_be_where_its_answer_cannot_be_read(
-    embedded_client: TemporalClient,
+@pytest.mark.parametrize("rotated", [True, False])
+async def test_what_has_arrived_is_said_to_have_where_its_answer_cannot_be_read(
+    embedded_client: TemporalClient, *, rotated: bool
 ) -> None:
-    given = client_of(with_codec(embedded_client, KeyRing.new()))
+    """No more than that: whether it was applied or refused is what cannot be read."""
+    ring = KeyRing.new()
+    given = client_of(with_codec(embedded_client, ring.rotated()))
+    lacking = with_codec(embedded_client, ring) if rotated else embedded_client
     async with working(given, Desk()):
         started = await given.start(a_plan())
         await enrol(started)
-        meant = Client(embedded_client, given.task_queue, plain=True).programme(started.id)
-        with pytest.raises(Encrypted, match=r"was applied, but its answer is encrypted.*service keys"):
-            await meant.do("pause", "a", command_id="in-plain")
-        assert (await started.view("a", command_id="in-plain")).receipt is not None
+        meant = Client(lacking, given.task_queue, plain=True).programme(started.id)
+        for command, applied in (("pause", True), ("reschedule", False)):
+            fields = {} if applied else {"session": 99, "proposal": 1}
+            with pytest.raises(Encrypted, match=r"has arrived, but its answer is encrypted.*service keys"):
+                await meant.do(command, "a", command_id=command, **fields)
+            assert ((await started.view("a", command_id=command)).receipt is not None) == applied
+
+
+async def test_a_client_with_other_service_keys_is_told_so_and_loses_nothing_in_silence(
+    embedded_client: TemporalClient,
+) -> None:
+    """A programme refuses what it sends; a signal, a concern say, would be refused without a word."""
+    given = client_of(with_codec(embedded_client, KeyRing.new()))
+    other = Client(with_codec(embedded_client, KeyRing.new()), given.task_queue, plain=True)
+    async with working(given, Desk()):
+        started = await given.start(a_plan())
+        await enrol(started)
+        await booked(started)
+        before = await started.overview()
+        astray = other.programme(started.id)
+        with pytest.raises(Encrypted, match="was refused, and why is encrypted by other service keys"):
+            await astray.do("pause", "a", concern=True)
+        with pytest.raises(Encrypted, match=r"Nothing was sent.*other service keys"):
+            await astray.signal(make("pause", "a", concern=True))
+        for ask in (astray.overview(), astray.view("a")):
+            with pytest.raises(Encrypted, match=r"is encrypted.*DUOLOGUE_CODEC_KEYS_FILE"):
+                await ask
+        assert (await started.overview()).digest == before.digest
+        await started.signal(make("pause", "a"))
+        await started.cancel()
+        await started.result()
+        with pytest.raises(Encrypted, match=r"has ended, but how is encrypted.*other service keys"):
+            await astray.result()
+
+
+async def test_a_programme_from_before_there_were_keys_takes_nothing_in_plain_once_there_are(
+    embedded_client: TemporalClient,
+) -> None:
+    before = client_of(embedded_client)
+    async with working(before, Desk()):
+        started = await before.start(a_plan())
+        await enrol(started)
+        await booked(started)
+    given = Client(with_codec(embedded_client, KeyRing.new()), before.task_queue, plain=True)
+    async with working(given, Desk()):
+        await given.programme(started.id).do("note", "a", words="by those who have keys now")
+        unaware = Client(embedded_client, before.task_queue).programme(started.id)
+        for send in (unaware.send, unaware.signal):
+            with pytest.raises(Encrypted, match="Nothing was sent"):
+                await send(make("pause", "a", concern=True))
+        assert (await given.programme(started.id).overview()).stage == "practising"
 
 
 async def test_a_programme_started_without_the_keys_that_its_worker_has_takes_nothing_in_plain(

@@ -21,6 +21,7 @@ from duologue.codec.codec import ENCODING, is_encrypted
 from duologue.practice.asks import Message
 from duologue.practice.messages import Reason
 from duologue.practice.values import PARTNERS
+from duologue.worker import logs
 from duologue.worker.keys import alert
 from tests.support.programmes import (
     Desk,
@@ -238,6 +239,25 @@ async def test_a_worker_that_lost_an_old_key_reads_no_programme_of_it_until_it_h
         assert (await ahead.result()).counts == {"done": 1}
         derived = await proved(ahead)
     assert "framed" in {getattr(event, "command_id", None) for event in derived.events}
+
+
+async def test_a_worker_with_other_keys_says_so_and_another_goes_on(
+    embedded_client: TemporalClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    right = client_of(with_codec(embedded_client, KeyRing.new()))
+    wrong = Client(with_codec(embedded_client, KeyRing.new()), task_queue=right.task_queue, plain=True)
+
+    async def said() -> bool:
+        found = [record.exc_info[1] for record in caplog.records if record.exc_info]
+        return any("other service keys" in line for error in found if error for line in logs._tell(error))
+
+    async with working(wrong, Desk()):
+        programme = await right.start(a_plan(kinds=["mirroring"]))
+        await until(said, "a line in the log")
+    async with working(right, Desk()):
+        await practise(programme)
+        assert (await programme.result()).counts == {"done": 1}
+        await proved(programme)
 
 
 async def ciphertexts(ring: KeyRing) -> list[Payload]:
