@@ -128,7 +128,8 @@ class Words(Frozen):
     def size(self) -> int:
         """How many bytes the text takes in JSON; sealed, with what fills it up."""
         if self.text is None:
-            return max(len(self.sealed or "") * 3 // 4 - SEALED_PREFIX - 2, 0)
+            # Most languages end base64 with one or two of these; they hold nothing.
+            return max(len((self.sealed or "").rstrip("=")) * 3 // 4 - SEALED_PREFIX - 2, 0)
         return text_bytes(self.text)
 
 

@@ -228,6 +228,19 @@ def test_the_longest_words_can_be_sealed_and_no_longer_ones() -> None:
         seal("x" * (WORDS_BYTES + 1), KEY, programme="p-1", **HERE)
 
 
+def ended(sealed: str | None) -> str:
+    """As most languages write base64: up to a multiple of four."""
+    return (sealed or "").ljust(-(-len(sealed or "") // 4) * 4, "=")
+
+
+@pytest.mark.parametrize("length", [1, 62, 63, LINE_BYTES, WORDS_BYTES - 63, WORDS_BYTES])
+def test_words_are_taken_and_measured_the_same_however_their_base64_ends(length: int) -> None:
+    words = seal("x" * length, KEY, programme="p-1", **NOTED)
+    padded = Words(sealed=ended(words.sealed), key=KEY.id)
+    assert padded.size == words.size
+    assert opens_at(padded, KEY, programme="p-1", **NOTED) == "x" * length
+
+
 def test_a_policy_may_take_sealed_words_only() -> None:
     state = begun(words="sealed")
     assert reason_of(state, noting(Words(text="plain"))) == "malformed"
