@@ -5,7 +5,7 @@ import json
 from base64 import b64decode
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,29 @@ def test_who_knows_no_more_than_the_reference_says_opens_and_writes_payloads(sco
     told = (Path(__file__).parents[2] / "docs/reference/encrypted-payloads.md").read_text()
     assert f"{BUCKETS[scope]:,}" in told
     assert f"{BRIEF_BUCKET} " in told
+
+
+def test_the_example_of_the_reference_is_what_it_says() -> None:
+    told = (Path(__file__).parents[2] / "docs/reference/encrypted-payloads.md").read_text()
+    example = told[told.index("## To try yours by") :]
+    ring = json.loads(example.partition("`")[2].partition("`")[0])
+    key_id, inner, stamp, digest = (row.split("`")[-2] for row in example.splitlines() if "` |" in row)
+    seal_of_ring, key = b64decode(ring["seal"]), b64decode(ring["ops"][0])
+
+    def blake(what: bytes, size: int, person: bytes) -> str:
+        return blake2b(what, key=seal_of_ring, digest_size=size, person=person.ljust(16, b"\0")).hexdigest()
+
+    assert blake(b"ops\0" + key, 8, b"duologue.key") == key_id
+    hello = Payload(metadata={"encoding": b"json/plain"}, data=b"{}")
+    assert hello.SerializeToString().hex() == inner
+    bound = b"\0".join((b"duologue.codec", b"1", b"ops", key_id.encode()))
+    plain = (len(inner) // 2).to_bytes(4, "big") + bytes.fromhex(inner)
+    closed = bytes(12) + AESGCM(key).encrypt(bytes(12), plain.ljust(256, b"\0"), bound)
+    assert blake(bound + closed, 16, b"duologue.stamp") == stamp
+    data = bytes.fromhex(stamp) + closed
+    assert (len(data), sha256(data).hexdigest()) == (300, digest)
+    [ours] = encoded(KeyRing.parse(json.dumps(ring)), HELLO)
+    assert decoded(KeyRing.parse(json.dumps(ring)), Payload(metadata=ours.metadata, data=data)) == [hello]
 
 
 def test_what_is_not_encrypted_passes_as_it_is() -> None:

@@ -4,8 +4,10 @@ import base64
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,6 +152,14 @@ def test_words_of_programmes_under_way_that_were_sealed_in_the_form_before_are_t
     words = Words(sealed=data, key=KEY.id)
     assert opens_at(words, KEY, programme="p-1", **NOTED) == "said"
     assert reason_of(begun(), noting(words)) is None
+
+
+def test_the_place_in_the_contract_is_what_it_says() -> None:
+    told = (Path(__file__).parents[2] / "docs/reference/contract.md").read_text()
+    parts, place = re.search(r'`(\["c1",.*?\])` it is `([0-9a-f]+)`', told, re.DOTALL).groups()  # type: ignore[union-attr]
+    assert hashlib.sha256(f"duologue.words.2\0{parts}".encode()).digest()[:16].hex() == place
+    words = seal("said", KEY, programme="c1", command="turn", field="words", command_id="t1", by="a")
+    assert base64.urlsafe_b64decode((words.sealed or "") + "==")[:17].hex() == f"02{place}"
 
 
 def labelled(words: Words, version: int) -> Words:
