@@ -9,8 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio import activity
 from temporalio import client as temporal
-from temporalio.api.common.v1 import Payload
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.common.v1 import Payload, WorkflowExecution
+from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client as TemporalClient
 from temporalio.exceptions import ApplicationError
 
@@ -42,6 +43,7 @@ from tests.support.raw import Attack, all_at_once, answered, everything, payload
 
 CANARY = "CANARY"
 FAILED = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 
 
 class Tagging(temporal.Interceptor):
@@ -258,6 +260,37 @@ async def test_a_worker_with_other_keys_says_so_and_another_goes_on(
         await practise(programme)
         assert (await programme.result()).counts == {"done": 1}
         await proved(programme)
+
+
+async def test_who_has_the_seal_can_make_a_programme_wait_until_it_is_reset(
+    embedded_client: TemporalClient,
+) -> None:
+    ring, told = KeyRing.new(), list[KeyNotAtHand]()
+    client = client_of(with_codec(embedded_client, ring, told.append))
+    made_up = ring.rotated("ops")
+    [stamped] = await Codec(made_up).encode([payload(b"{}")])
+
+    async def missed() -> bool:
+        return made_up.ids("ops")[0] in {missing.key for missing in told}
+
+    async with working(client, Desk()):
+        programme = await client.start(a_plan(kinds=["mirroring"]))
+        await enrol(programme)
+        await booked(programme)
+        tasks = [e.event_id for e in (await history(programme)).events if e.event_type == COMPLETED]
+        assert await signal(programme, ("turn", [stamped]))
+        await until(missed, "a key to be missed")
+        await embedded_client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=embedded_client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=programme.handle.id),
+                workflow_task_finish_event_id=tasks[-1],
+                request_id="reset",
+                reset_reapply_exclude_types=[ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL],
+            )
+        )
+        await practise(programme)
+        assert (await programme.result()).counts == {"done": 1}
 
 
 async def ciphertexts(ring: KeyRing) -> list[Payload]:
