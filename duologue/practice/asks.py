@@ -101,8 +101,11 @@ TAKEN_BACK = "taken_back"
 CALENDAR_CLEARED = frozenset({"cancelled", "paused", "ended", "completed"})
 """Templates that take a session's time out of a calendar, where they carry one."""
 
-HUSHED = frozenset({"resume_asked"})
+HUSHED = frozenset({"resume_asked", "go_on"})
 """The messages to partners that an ordinary pause sends by and by, and padding while a concern is open."""
+
+RESTING = frozenset({"paused", "cancelled"})
+"""The messages to partners that a concern does not stop: that the programme rests, and that what was booked is off."""
 
 ASKING = frozenset({"check_in", "go_on", "resume_asked", "dialogue_asked", "midpoint", "tail", "followup"})
 """The messages that tell of a private question."""
@@ -145,7 +148,7 @@ class Message(Frozen):
     @property
     def what(self) -> str:
         """What the key calls it: the template that was meant, also where padding goes out in its place."""
-        return self.key.rsplit(":", 3)[-3:][0]
+        return _what(self.key)
 
     @property
     def discreet(self) -> bool:
@@ -183,9 +186,19 @@ class Delivered(Frozen):
         return self.key.rsplit(":", 2)[-2:][0]
 
     @property
+    def discreet(self) -> bool:
+        """As the message's. Only what is real can fail, so nothing may follow from whether it arrived."""
+        return self.to == "safeguarding" or _what(self.key) in HUSHED
+
+    @property
     def scope(self) -> Scope:
         """As the message's."""
         return "ops" if self.to == "facilitator" else "safeguarding"
+
+
+def _what(key: str) -> str:
+    """What a message's key calls it."""
+    return key.rsplit(":", 3)[-3:][0]
 
 
 def called_off(key: str) -> Delivered:

@@ -24,6 +24,8 @@ from duologue.practice.telling import (
     clear_calendars,
     invited_to,
     notify,
+    place,
+    recall,
     replan,
     tell,
     tell_each,
@@ -69,7 +71,7 @@ def screen_again(ledger: Ledger, person: Partner) -> None:
 def screened_again(ledger: Ledger) -> None:
     """After the midpoint questions are answered or their time is over: a "no" pauses like any other pause does."""
     state = ledger.state
-    if any(q.kind == "midpoint" for q in state.questions) or all(state.screened.values()) or state.hushed:
+    if any(q.kind == "midpoint" for q in state.questions) or all(state.screened.values()):
         return
     pause(ledger, until=state.paused.until if state.paused else None, concern=True)
 
@@ -347,6 +349,8 @@ def pause(
     """
     news, invited = _news_to_both(ledger.state, until), invited_to(ledger.state)
     undone = void(ledger) if news else []
+    # What is still asked of the two is told once more: after a concern that is padding, and the real one has to stop.
+    asked = [] if news else recall(ledger, lambda message: message.discreet)
     for session in (s for s in ledger.state.sessions if s.origin == "asked"):
         _keep_agreed(ledger, session)
         ledger.emit(e.SessionEnded(at=ledger.now, session=session.number, outcome="cancelled"))
@@ -357,6 +361,9 @@ def pause(
         return
     if news:
         tell_each_and_clear(ledger, "paused", about, invited, undone)
+    for message in {message.to: message for message in asked}.values():
+        key = f"{message.programme}:{about}:{message.what}:{message.to}:{message.revision}"
+        place(ledger, message.with_(key=key, template=message.what, at=ledger.now), ledger.now)
     notify(ledger, about, concern=concern, reason=reason)
 
 

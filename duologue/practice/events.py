@@ -300,8 +300,8 @@ class MessageSettled(Event):
 
     @property
     def detail(self) -> str:
-        """The outcome; only what is real can fail, so that of a notice to safeguarding is nobody else's."""
-        return "" if self.delivered.to == "safeguarding" else self.delivered.outcome
+        """The outcome; not where only what is real can fail, and padding may be in its place."""
+        return "" if self.delivered.discreet else self.delivered.outcome
 
 
 class NoteKept(Event):

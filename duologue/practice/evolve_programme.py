@@ -81,8 +81,8 @@ def _asked(state: State, event: e.Asked) -> State:
     if q.request is not None:
         state = _settle_request(state, q.request, "asked")
     if q.kind == "midpoint":
-        # What was answered another time says nothing about now.
-        state = state.with_(screened={p: well for p, well in state.screened.items() if p != q.to})
+        # What was answered another time says nothing about now, and what came of it has come.
+        state = state.with_(screened={})
     return state.with_(
         questions=(*state.questions, q), asked={**state.asked, q.to: state.asked.get(q.to, 0) + 1}
     )
@@ -280,7 +280,7 @@ def _message_recalled(state: State, event: e.MessageRecalled) -> State:
 @EVENTS.on(e.MessageSettled)
 def _message_settled(state: State, event: e.MessageSettled) -> State:
     key, to = event.delivered.key, event.delivered.to
-    if event.delivered.outcome == "delivered":
+    if event.delivered.outcome == "delivered" and not event.delivered.discreet:
         state = state.with_(unreachable=tuple(p for p in state.unreachable if p != to))
     return state.with_(
         asks={k: a for k, a in state.asks.items() if k != key},

@@ -165,8 +165,8 @@ def take(ledger: Ledger, index: int, *, jumped: bool = False) -> None:
             _alert(ledger, *contact, step.text, about, index)
         case "pause":
             course.pause(ledger, for_decision=True)
-        case "end" if jumped or not ledger.state.hushed:
-            _end_of_patience(ledger, escalation)
+        case "end":
+            _end_of_patience(ledger, escalation, jumped=jumped)
 
 
 def ends(state: State, alert: str, latest: Instant) -> Instant:
@@ -224,8 +224,8 @@ def chosen(ledger: Ledger) -> None:
     answers = escalation.answers
     if "stop" in answers.values():
         course.end(ledger, "withdrawn")
-    elif _all_have_said(ledger.state) and not ledger.state.plan.facilitators and not ledger.state.hushed:
-        decide(ledger, _wish(escalation), by="")
+    elif _all_have_said(ledger.state) and not ledger.state.plan.facilitators:
+        _as_wished(ledger, escalation)
 
 
 def _all_have_said(state: State) -> bool:
@@ -247,11 +247,18 @@ def _wish(escalation: Escalation) -> Decision:
     return "go_on" if set(escalation.answers.values()) == {"go_on"} else "pause"
 
 
-def _end_of_patience(ledger: Ledger, escalation: Escalation) -> None:
+def _as_wished(ledger: Ledger, escalation: Escalation, *, jumped: bool = False) -> None:
+    """Do what both wish. To go on while a concern is open is for a facilitator alone to bring about."""
+    wish = _wish(escalation)
+    if wish == "pause" or jumped or not ledger.state.hushed:
+        decide(ledger, wish, by="")
+
+
+def _end_of_patience(ledger: Ledger, escalation: Escalation, *, jumped: bool) -> None:
     """Nobody has decided. The programme ends, unless all who were asked have answered: they have not been silent."""
     if _all_have_said(ledger.state):
-        decide(ledger, _wish(escalation), by="")
-    else:
+        _as_wished(ledger, escalation, jumped=jumped)
+    elif jumped or not ledger.state.hushed:
         course.end(ledger, "silence")
 
 

@@ -6,7 +6,7 @@ Only shapes, limits and defaults live here. What is done with them is a rule, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -200,7 +200,8 @@ class Numbers(Frozen):
     ladder: tuple[Annotated[tuple[Step, ...], Field(max_length=12)], ...] = Field(
         default=(_REBOOK, _REBOOK + _CALL, _DECIDE), min_length=1, max_length=6
     )
-    """The steps after the first, second, third … miss in a row; the last rung serves for all that follow."""
+    """The steps after the first, second, third … miss in a row; the last rung serves for all that follow. From a
+    `pause` on the two are told and asked `go_on` only."""
 
 
 class Policy(Numbers):
@@ -221,6 +222,9 @@ class Policy(Numbers):
         if any((s.to, s.text) != ("each", "resume_asked") for s in self.resuming if s.speaks_to_couple):
             message = "resuming: the two are told and asked 'resume_asked' only, to: each"
             raise ValueError(message)
+        if any(step.text != "go_on" for rung in self.ladder for step in _said_while_resting(rung)):
+            message = "ladder: from a 'pause' on the two are told and asked 'go_on' only"
+            raise ValueError(message)
         if any(sum(step.times for step in rung) > MOST_STEPS for rung in (*self.ladder, self.resuming)):
             message = f"a rung of the ladder has at most {MOST_STEPS} steps, repeats counted"
             raise ValueError(message)
@@ -233,6 +237,15 @@ class Policy(Numbers):
         """The same policy with what `change` names. Raises `ValidationError` where the whole of it is none."""
         named = {name: getattr(change, name) for name in change.model_fields_set}
         return Policy.model_validate({**dict(self), **named})
+
+
+def _said_while_resting(rung: tuple[Step, ...]) -> Iterator[Step]:
+    """The steps that speak to the couple, the last time at least, once the rung has paused the programme."""
+    pauses = [step.after for step in rung if step.do == "pause"]
+    for step in rung if pauses else ():
+        last = step.after + (step.every or timedelta(0)) * (step.times - 1)
+        if step.speaks_to_couple and last >= min(pauses):
+            yield step
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:

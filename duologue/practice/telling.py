@@ -13,7 +13,7 @@ from typing import Literal
 
 from duologue.practice import events as e
 from duologue.practice import texts
-from duologue.practice.asks import GAVE_UP, TRIED_FOR, Delivered, Message, To, called_off
+from duologue.practice.asks import GAVE_UP, RESTING, TRIED_FOR, Delivered, Message, To, called_off
 from duologue.practice.evolve import evolve
 from duologue.practice.kinds import KINDS
 from duologue.practice.moments import allowed_from, free_until, quiet_hours
@@ -173,7 +173,7 @@ def send(ledger: Ledger, message: Message) -> None:
             quiet=quiet_hours(ledger.state, message.to),
             free_until=free_until(ledger.state, message.to, ledger.now),
         )
-        if ledger.state.hushed and message.template != "paused":
+        if ledger.state.hushed and message.template not in RESTING:
             message = message.with_(template=texts.PADDING)
     if not _still_asked(ledger.state, message):
         ledger.emit(e.MessageSkipped(at=ledger.now, message=message, reason="void"))
@@ -233,6 +233,7 @@ def delivered(ledger: Ledger, delivered: Delivered) -> None:
     ledger.emit(e.MessageSettled(at=ledger.now, delivered=delivered))
     if message is not None and message.to == "safeguarding":
         notify_next(ledger, message, delivered)
+    if delivered.discreet:
         return
     person = next((p for p in PARTNERS if p == delivered.to), None)
     if person is None or person in ledger.state.unreachable:

@@ -26,7 +26,7 @@ from duologue.practice.passing import deadlines, due
 from duologue.practice.plan import Person, Plan
 from duologue.practice.policy import MOST_STEPS, STEP_TEXTS, Deed, Step
 from duologue.practice.state import CHOICES, State
-from duologue.practice.values import PARTNERS, Partner
+from duologue.practice.values import PARTNERS, Partner, parse_span
 from tests.support.core import MONDAY, Play, a_plan
 from tests.support.purpose import has_its_purpose, on_their_way
 from tests.support.world import has_its_reason, has_recipient
@@ -65,7 +65,21 @@ def for_a_pause(step: Fields) -> Fields:
     return step | {"to": "each", "text": "resume_asked"} if to_them else step
 
 
-ladders = st.lists(st.lists(steps(), min_size=1, max_size=6).filter(_few_enough), min_size=1, max_size=3)
+def resting(rung: list[Fields]) -> list[Fields]:
+    """A rung that asks the two nothing but how to go on, once it has paused the programme."""
+    pauses = [parse_span(step["after"]) for step in rung if step["do"] == "pause"]
+
+    def said(step: Fields) -> Fields:
+        to_them = step["to"] in ("each", "absent") and step["do"] in ("tell", "ask")
+        repeated = parse_span(step.get("every", "0s")) * (int(step.get("times", 1)) - 1)
+        last = parse_span(step["after"]) + repeated
+        return step | {"text": "go_on"} if to_them and last >= min(pauses) else step
+
+    return [said(step) for step in rung] if pauses else rung
+
+
+rungs = st.lists(steps(), min_size=1, max_size=6).filter(_few_enough).map(resting)
+ladders = st.lists(rungs, min_size=1, max_size=3)
 
 quiet_hours = st.sampled_from([None, {"start": "22:00", "end": "07:00"}, {"start": "17:30", "end": "20:15"}])
 zones = st.sampled_from(["UTC", "Asia/Kolkata", "America/New_York"])

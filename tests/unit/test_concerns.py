@@ -11,7 +11,16 @@ from duologue.practice.decide import Cancelled
 from duologue.practice.journal import phrase
 from duologue.practice.values import PARTNERS
 from duologue.practice.views import attributes, details, overview
-from tests.support.core import DAY, NOT_WELL, WELL, Play, answer, missed_thrice, practising
+from tests.support.core import (
+    DAY,
+    NOT_WELL,
+    WELL,
+    Play,
+    answer,
+    missed_thrice,
+    missed_twice,
+    practising,
+)
 
 
 def reached(play: Play) -> list[str]:
@@ -137,6 +146,77 @@ def test_after_the_third_miss_too_a_concern_looks_like_an_ordinary_pause(
         for _ in range(2):
             play.send("pause", "a", concern=concern, reason="…")
         afterwards(play)
+    look_the_same(*plays)
+
+
+def third_miss_at_night() -> Play:
+    """B hears of it in the morning, and that another dialogue, which they had agreed on, is off."""
+    quiet = {"a": None, "b": {"start": "19:10", "end": "07:00"}}
+    people = {p: {"ref": f"person-{p}", "quiet": hours} for p, hours in quiet.items()}
+    play = missed_twice(people=people).later(days=5)
+    play.at(play.begins - timedelta(hours=5)).send("ask_dialogue", "a")
+    question, tomorrow = play.open_question("b", "dialogue_request"), play.begins + timedelta(hours=15)
+    play.send("reply", "b", question=question, answer="at", at=tomorrow)
+    play.miss()
+    assert (play.stage(), play.told("cancelled")) == ("paused", ["a"])
+    return play
+
+
+def test_what_the_third_miss_has_held_back_for_the_morning_looks_the_same_after_a_concern() -> None:
+    plays = [third_miss_at_night(), third_miss_at_night()]
+    for play, concern in zip(plays, (False, True), strict=True):
+        play.send("pause", "a", concern=concern)
+        play.later(days=1)
+        assert play.told("cancelled") == ["a", "b"], "else a calendar keeps what is not held"
+        [asked] = [s.message for s in play.sent(to="b") if s.message.what == "go_on"]
+        assert asked.discreet, "what may be padding is delivered by the same motions"
+    look_the_same(*plays)
+    assert [play.told("go_on") for play in plays] == [["a", "b"], ["a"]]
+
+
+def test_what_is_under_way_about_the_third_miss_stops_with_a_concern_and_arrives_with_a_pause() -> None:
+    plays = []
+    for concern in (False, True):
+        play = missed_twice().later(days=5).provider_down().miss()
+        play.send("pause", "b", concern=concern)
+        plays.append(play)
+    look_the_same(*plays)
+    arrived = [[told for told in play.provider_back() if "go_on" in told] for play in plays]
+    assert arrived == [["go_on to a", "go_on to b"], []]
+
+
+def test_what_both_wish_to_rest_rests_though_a_concern_is_open() -> None:
+    plays = [missed_thrice(facilitators=()), missed_thrice(facilitators=())]
+    for play, concern in zip(plays, (False, True), strict=True):
+        play.send("pause", "a", concern=concern)
+        for by, wish in (("a", "pause"), ("b", "go_on")):
+            play.send("reply", by, question=play.open_question(by, "go_on"), answer=wish)  # type: ignore[arg-type]
+        play.later(days=20)
+    look_the_same(*plays)
+
+
+def test_when_nobody_decides_a_wish_to_rest_counts_though_a_concern_is_open() -> None:
+    plays = [missed_thrice(), missed_thrice()]
+    for play, concern in zip(plays, (False, True), strict=True):
+        play.send("pause", "a", concern=concern)
+        for by in PARTNERS:
+            play.send("reply", by, question=play.open_question(by, "go_on"), answer="pause")
+        play.later(days=15)
+    look_the_same(*plays)
+
+
+@pytest.mark.parametrize("since", ["the pause", "later"])
+def test_whether_a_question_after_a_pause_arrived_is_told_to_nobody(since: str) -> None:
+    """Padding always arrives, and what is real not at somebody who cannot be reached."""
+    plays = [practising(), practising()]
+    for play, concern in zip(plays, (False, True), strict=True):
+        play.answers = since == "later"
+        play.send("pause", "a", concern=concern)
+        unless_undeliverable(play, "person-b")
+        play.answers = False
+        play.later(days=30)
+        unless_undeliverable(play, "person-b")
+        assert play.state.unreachable == (("b",) if since == "the pause" else ())
     look_the_same(*plays)
 
 
@@ -359,6 +439,31 @@ def test_it_is_told_too_if_the_programme_completes_first() -> None:
     for by in PARTNERS:
         play.send("reply", by, question=play.open_question(by, "tail"), answer="complete")
     assert (play.stage(), play.told("concern")) == ("completed", ["safeguarding"])
+
+
+def test_while_a_concern_is_open_a_no_at_the_midpoint_is_told_too_and_does_what_it_would_in_any_pause() -> (
+    None
+):
+    plays = [midpoint(), midpoint()]
+    for play, concern in zip(plays, (False, True), strict=True):
+        play.send("pause", "a", concern=concern)
+        play.send("resume", "b")
+        for by, answers in (("b", NOT_WELL), ("a", WELL)):
+            play.send("reply", by, question=play.open_question(by, "midpoint"), answers=answers)  # type: ignore[arg-type]
+    look_the_same(*plays)
+    assert [len(play.told("concern")) for play in plays] == [1, 2]
+    assert plays[1].asked("resume") == [], "the pause was called anew"
+
+
+def test_a_no_at_the_midpoint_is_told_once_however_long_the_other_does_not_answer() -> None:
+    play = midpoint()
+    play.send("reply", "a", question=play.open_question("a", "midpoint"), answers=NOT_WELL)
+    play.send("pause", "b")
+    play.later(days=60)
+    assert play.told("concern") == ["safeguarding"]
+    play.send("reply", "b", question=play.open_question("b", "midpoint"), answers=WELL)
+    play.send("withdraw", "b")
+    assert play.told("concern") == ["safeguarding"]
 
 
 def test_an_end_without_open_questions_sends_no_notice() -> None:

@@ -150,6 +150,15 @@ def test_a_policy_that_would_ask_all_the_time_or_pause_a_pause_or_nudge_in_one_i
         {"resuming": [{"after": "1d", "do": "tell", "text": "paused"}]},
         {"resuming": [{"after": "1d", "do": "ask", "text": "go_on"}]},
         {"resuming": [{"after": "1d", "do": "ask", "to": "absent", "text": "resume_asked"}]},
+        {"ladder": [[{"after": "1d", "do": "pause"}, {"after": "2d", "do": "tell", "text": "rebook_offer"}]]},
+        {
+            "ladder": [
+                [
+                    {"after": "2d", "do": "pause"},
+                    {"after": "1d", "do": "ask", "text": "check_in", "every": "1d", "times": 2},
+                ]
+            ]
+        },
     ):
         with pytest.raises(ValidationError):
             Policy.model_validate(wrong)
