@@ -6,6 +6,7 @@ locked by whoever adds to it, so that nothing can be added to a couple that is b
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    URL,
     BigInteger,
     Column,
     Connection,
@@ -48,6 +50,8 @@ _LOCK = 0x6475_6F6C
 _URL = (
     "Write sqlite:///path/to/vault.db, or postgresql://user:password@host/database (see DUOLOGUE_VAULT_URL)."
 )
+
+_AWAY = "See DUOLOGUE_VAULT_URL, whether it runs, and who may read and write there."
 
 _ALL = MetaData()
 
@@ -109,12 +113,7 @@ class Database:
             self._file = Path(parsed.database).absolute()
             self._engine = _sqlite(self._file)
         elif kind in ("postgresql", "postgres"):
-            self._engine = create_engine(
-                parsed.set(drivername="postgresql+psycopg"),
-                connect_args={"connect_timeout": _WAIT},
-                pool_pre_ping=True,
-                hide_parameters=True,
-            )
+            self._engine = _postgresql(parsed)
         else:
             raise VaultAway("The vault is kept in a file of SQLite, or in PostgreSQL.", _URL)
         self._made = False
@@ -132,6 +131,16 @@ class Database:
     def run(self, work: Callable[[Connection], _T], *, writing: bool = False) -> _T:
         """Do `work` in one transaction. Raises `VaultAway`; the database's own words may quote a row."""
         return self._told(lambda: self._run(work, writing=writing))
+
+    async def answer(self, work: Callable[[Connection], _T], *, writing: bool = False) -> _T:
+        """The same in a thread, and not for ever: a server that stands still keeps its connections. Raises `VaultAway`.
+
+        It may then still be done, once the server goes on; not long after it has waited for somebody's lock.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2 * _WAIT):
+                return await asyncio.to_thread(self.run, work, writing=writing)
+        raise VaultAway("The vault's database does not answer.", _AWAY)
 
     def sweep(self) -> None:
         """Make sure that what was deleted or overwritten is not left in the database's own files."""
@@ -185,7 +194,7 @@ class Database:
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             what = f"The vault's database does not do what it is asked ({type(error).__name__})."
         # Out here, so that the database's own error does not hang on ours.
-        raise VaultAway(what, "See DUOLOGUE_VAULT_URL, whether it runs, and who may read and write there.")
+        raise VaultAway(what, _AWAY)
 
 
 def _close_to_anybody(file: Path) -> None:
@@ -205,6 +214,23 @@ def _complete(connection: Connection) -> None:
             if column.name not in there:
                 kind = column.type.compile(connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
+
+
+def _postgresql(url: URL) -> Engine:
+    """An engine for a server. What it does not acknowledge is given up, and so is waiting for a lock to write."""
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args={"connect_timeout": _WAIT, "tcp_user_timeout": _WAIT * 1000},
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("writing"):
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}s'")
+
+    return engine
 
 
 def _sqlite(file: Path) -> Engine:

@@ -316,10 +316,10 @@ class Vault:
     # --- helpers ------------------------------------------------------------------------------------------------------
 
     async def _read(self, work: Callable[[Connection], _T]) -> _T:
-        return await asyncio.to_thread(self._database.run, work)
+        return await self._database.answer(work)
 
     async def _write(self, work: Callable[[Connection], _T]) -> _T:
-        return await asyncio.to_thread(self._database.run, work, writing=True)
+        return await self._database.answer(work, writing=True)
 
     async def _sweep(self) -> None:
         try:

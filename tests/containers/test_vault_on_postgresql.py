@@ -83,6 +83,8 @@ async def test_while_the_server_is_away_it_says_so_and_afterwards_goes_on(
     engine = server.get_wrapped_container()
     await asyncio.to_thread(engine.pause)
     try:
+        with pytest.raises(VaultAway, match="does not answer"):
+            await vault.key("c1", "a")
         with pytest.raises(VaultAway, match="OperationalError") as raised:
             await place.vault().key("c1", "a")
     finally:

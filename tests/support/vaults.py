@@ -4,6 +4,7 @@ import asyncio
 import base64
 import logging
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,9 @@ from duologue.vault import (
     UnknownCouple,
     UnknownKey,
     Vault,
+    VaultAway,
     VaultError,
+    database,
 )
 from duologue.vault.database import CONTACTS, COUPLES, KEYS, RECEIPTS, Database
 
@@ -229,6 +232,29 @@ class VaultCase:
                 vault.forget(programme),
             )
         assert not any(place.rows().values())
+
+    async def test_nobody_waits_for_ever_for_somebodys_lock_and_what_was_given_up_is_not_done_later(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(database, "_WAIT", 1)
+        vault, held, over = place.vault(), threading.Event(), threading.Event()
+        await vault.add("c1")
+
+        def hold(db: Connection) -> None:
+            db.execute(COUPLES.select().with_for_update()).all()
+            held.set()
+            over.wait(30)
+
+        holding = asyncio.create_task(asyncio.to_thread(place.do, hold))
+        await asyncio.to_thread(held.wait, 30)
+        try:
+            await refused(vault.forget("c1"), VaultAway)
+            await vault.key("c1", "a")
+        finally:
+            over.set()
+            await holding
+        assert await vault.knows("c1")
+        await vault.forget("c1")
 
     async def test_couples_are_due_their_time_after_the_end(self, place: Place) -> None:
         vault = place.vault()

@@ -4,11 +4,15 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from duologue.client import make
+from duologue.practice.sealed import words_of
 from duologue.vault import Vault, VaultAway, database
+from duologue.vault.reading import sealed_for
 from tests.support.vaults import EMAIL, NEW, OLD, Place, VaultCase, alone, keys
 
 
@@ -114,6 +118,23 @@ async def test_a_file_that_has_gone_does_not_come_back_empty(place: Place, file:
     assert not file.exists()
     moved.rename(file)
     assert (await vault.key("c1", "a")).kind == "a"
+
+
+async def test_a_database_that_stands_still_is_not_waited_for_for_ever(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does whose machine is halted: its connections stay, and nothing comes."""
+    vault, goes_on = place.vault(), threading.Event()
+    monkeypatch.setattr(database, "_WAIT", 0.1)
+    monkeypatch.setattr(database.Database, "run", lambda *_, **__: goes_on.wait(30))
+    try:
+        for asked in (vault.key("c1", "a"), vault.add("c1"), vault.knows("c1"), vault.forget("c1")):
+            with pytest.raises(VaultAway, match="does not answer"):
+                await asked
+        pause = await sealed_for(make("pause", "a"), "c1", vault)
+    finally:
+        goes_on.set()
+    assert dict(words_of(pause))["reason"].sealed, "this exit stands open"
 
 
 KILLED = """
