@@ -9,6 +9,7 @@ key-encryption key is gone. Who may read which words is not decided here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from collections.abc import Callable
@@ -39,6 +40,8 @@ _T = TypeVar("_T")
 _CONTACTS = "contacts"
 _KINDS = ("shared", "a", "b", _CONTACTS)
 _REF: TypeAdapter[str] = TypeAdapter(Ref)
+_SERVICE = timedelta(seconds=20)
+"""How long a key service may take for one key."""
 _BATCH = 200
 """Keys that are wrapped anew in one transaction."""
 
@@ -131,7 +134,7 @@ class Vault:
             return row
 
         row = await self._read(work)
-        secret = await asyncio.to_thread(self._unwrapped, row)
+        secret = await self._open(row)
         return ContentKey(row.id, cast("Kind", row.kind), secret)
 
     # --- contacts -----------------------------------------------------------------------------------------------------
@@ -190,7 +193,7 @@ class Vault:
         row = await self._read(work)
         if row is None:
             raise Damaged(_CONTACTS)
-        return await asyncio.to_thread(self._unwrapped, row)
+        return await self._open(row)
 
     # --- forgetting ---------------------------------------------------------------------------------------------------
 
@@ -337,8 +340,21 @@ class Vault:
             rows.append({"id": key_id, "programme": programme, "kind": kind, "wrapped": blob, "kek": kek})
         return rows
 
+    async def _open(self, row: Row[Any]) -> bytes:
+        """The key in a row. A key service that stands still is not waited for for ever."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SERVICE.total_seconds()):
+                return await asyncio.to_thread(self._unwrapped, row)
+        raise KeyNotAtHand(row.kek, "The key service does not answer.")
+
     def _unwrapped(self, row: Row[Any]) -> bytes:
-        return self._keys.unwrap(row.kek, row.wrapped, _about_key(row))
+        try:
+            return self._keys.unwrap(row.kek, row.wrapped, _about_key(row))
+        except VaultError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a key service's own, which may repeat anything
+            failed = type(error).__name__
+        raise KeyNotAtHand(row.kek, f"The key service fails ({failed}).")
 
     def _opens(self, row: Row[Any]) -> Opens:
         try:

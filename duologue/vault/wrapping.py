@@ -45,7 +45,10 @@ class KeyEncryption(Protocol):
         """The id of the wrapping key, and `plain` wrapped by it."""
 
     def unwrap(self, key_id: str, blob: bytes, about: bytes) -> bytes:
-        """What was wrapped. Raises `KeyNotAtHand` where trying later may help, `Damaged` where it will not."""
+        """What was wrapped. Raises `KeyNotAtHand` where trying later may help, `Damaged` where it will not.
+
+        Whatever else it raises is taken for the former, and so is that it takes longer than 20 seconds.
+        """
 
 
 def seal(key: bytes, plain: bytes, about: bytes) -> bytes:

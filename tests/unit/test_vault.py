@@ -5,13 +5,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from duologue.client import make
 from duologue.practice.sealed import words_of
-from duologue.vault import Vault, VaultAway, database
+from duologue.vault import KeyNotAtHand, Vault, VaultAway, database, store
 from duologue.vault.reading import sealed_for
 from tests.support.vaults import EMAIL, NEW, OLD, Place, VaultCase, alone, keys
 
@@ -131,6 +132,35 @@ async def test_a_database_that_stands_still_is_not_waited_for_for_ever(
         for asked in (vault.key("c1", "a"), vault.add("c1"), vault.knows("c1"), vault.forget("c1")):
             with pytest.raises(VaultAway, match="does not answer"):
                 await asked
+        pause = await sealed_for(make("pause", "a"), "c1", vault)
+    finally:
+        goes_on.set()
+    assert dict(words_of(pause))["reason"].sealed, "this exit stands open"
+
+
+@pytest.mark.parametrize("how", ["fails", "stands still"])
+async def test_a_key_service_in_trouble_is_a_key_that_is_not_at_hand(
+    place: Place, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    vault, goes_on = place.vault(), threading.Event()
+    await vault.add("c1")
+    await vault.put_contacts("c1", "p1", (EMAIL,))
+
+    def unwrap(*_: object) -> bytes:
+        if how == "fails":
+            raise ConnectionError("canary-token")
+        goes_on.wait(30)
+        return b""
+
+    monkeypatch.setattr(store, "_SERVICE", timedelta(seconds=0.2))
+    monkeypatch.setattr(vault._keys, "unwrap", unwrap)
+    try:
+        for asked in (vault.key("c1", "a"), vault.contacts("c1", "p1")):
+            with pytest.raises(
+                KeyNotAtHand, match=r"The key service (fails \(ConnectionError\)|does not answer)"
+            ) as raised:
+                await asked
+            assert alone(raised.value)
         pause = await sealed_for(make("pause", "a"), "c1", vault)
     finally:
         goes_on.set()
