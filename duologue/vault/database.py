@@ -163,9 +163,9 @@ class Database:
         self._make()
         with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             if not self._file:
-                # To give disk space back would be to wait for others. What a page or the server's log may still hold
-                # is wrapped.
-                connection.exec_driver_sql(f"VACUUM (TRUNCATE FALSE) {', '.join(_ALL.tables)}")
+                # To give disk space back would be to wait for others, and so would be to wait for a table.
+                # What a page or the server's log may still hold is wrapped.
+                connection.exec_driver_sql(f"VACUUM (TRUNCATE FALSE, SKIP_LOCKED) {', '.join(_ALL.tables)}")
                 return
             # It writes the file anew from what is there; `secure_delete` alone is not promised to leave no copy of a
             # row in a page that was rearranged.

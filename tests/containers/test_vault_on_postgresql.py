@@ -69,6 +69,15 @@ async def test_workers_that_begin_at_once_make_the_tables_once(place: Place) -> 
     assert (await vaults[0].status()).couples == 8
 
 
+async def test_whoever_tidies_a_table_holds_up_no_forgetting(place: Place) -> None:
+    vault = place.vault()
+    await vault.add("c1")
+    with psycopg.connect(place.url) as other:
+        other.execute("LOCK TABLE vault_keys IN SHARE UPDATE EXCLUSIVE MODE")
+        async with asyncio.timeout(_PATIENCE):
+            assert (await vault.forget("c1")).keys == 4
+
+
 async def test_while_the_server_is_away_it_says_so_and_afterwards_goes_on(
     server: DockerContainer, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
