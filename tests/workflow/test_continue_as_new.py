@@ -5,18 +5,23 @@ The server of these tests suggests it after a few events, where by default it ta
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
+from pathlib import Path
 
 from temporalio.client import Client as TemporalClient
 from temporalio.client import WorkflowHistory
 
-from duologue.client import Programme, make
+from duologue.client import Client, Programme, make
 from duologue.practice.events import CommandApplied, CommandRefused, MessageSettled
 from duologue.practice.messages import Receipt
 from duologue.practice.values import Partner
+from duologue.vault import LocalKeys, Vault
+from duologue.vault.reading import FORGOTTEN
 from duologue.workflows.programme import Start
 from tests.support.programmes import (
     Desk,
     a_plan,
+    booked,
     chain,
     client_of,
     enrol,
@@ -157,6 +162,29 @@ async def test_what_comes_just_when_a_run_ends_is_not_lost(short_runs: TemporalC
         assert (await programme.result()).ending == "cancelled"
         await proved(programme)
     assert [key for key in desk.delivered if ":welcome:" in key] == desk.delivered[:2], "nobody is told twice"
+
+
+async def test_a_couple_is_forgotten_in_every_run_and_all_of_them_replay(
+    short_runs: TemporalClient, tmp_path: Path
+) -> None:
+    vault = Vault.at(f"sqlite:///{tmp_path / 'vault.db'}", LocalKeys.parse(LocalKeys.new()))
+    plain = client_of(short_runs)
+    client = Client(plain.temporal, plain.task_queue, vault)
+    async with working(client, Desk()):
+        programme = await client.start(a_plan())
+        await enrol(programme)
+        await booked(programme)
+        await programme.do("adjust", "facilitator", policy={"forget_after": "3d"})
+        await programme.do("note", "a", words="the sea was calm", shared=True)
+        while len(await chain(programme)) < 3:
+            await programme.do("adjust", "a", reminders=True)
+        assert (await programme.policy()).forget_after == timedelta(days=3), "as a run before has left it"
+        assert (await programme.view("b")).notes[0].words.text == "the sea was calm"
+        await programme.forget()
+        assert (await programme.view("b")).notes[0].words.text == FORGOTTEN
+        await proved(programme)
+        assert not any("the sea was calm" in run.to_json() for run in await chain(programme))
+    await vault.close()
 
 
 async def _delivered(desk: Desk, times: int) -> bool:
