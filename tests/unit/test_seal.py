@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from duologue.client import make
 from duologue.practice.decide import decide, start
+from duologue.practice.evolve import evolve
 from duologue.practice.kinds import KINDS
 from duologue.practice.messages import COMMANDS, Command, Refusal
 from duologue.practice.plan import KindName
 from duologue.practice.sealed import BEFORE, VERSION, words_of
-from duologue.practice.state import State
+from duologue.practice.state import APPLIED_KEPT, State
 from duologue.practice.values import LINE_BYTES, SEALED_STEP, WORDS_BYTES, Words
 from duologue.vault.seal import (
     REASON_BYTES,
@@ -140,6 +141,26 @@ def test_one_partners_note_is_not_taken_from_the_other_whatever_id_it_comes_unde
     for version in (VERSION, BEFORE):
         again = make("note", "b", command_id="w-1", words=labelled(kept, version).model_dump())
         assert reason_of(begun(), again) == "malformed"
+
+
+def test_a_whole_command_is_known_again_for_64_of_them_and_may_then_be_sent_again() -> None:
+    """By somebody who can write to the service and cannot read: the one thing that binding does not hinder."""
+    state = practising(programme="p-1").state
+    note = noting(seal("said", KEY, programme="p-1", **NOTED))
+
+    def sent(command: Command) -> int:
+        nonlocal state
+        outcome = decide(state, command, state.clock)
+        assert not isinstance(outcome, Refusal)
+        for event in outcome:
+            state = evolve(state, event)
+        return len(outcome)
+
+    assert sent(note)
+    for number in range(APPLIED_KEPT):
+        assert sent(note) == 0
+        assert sent(make("adjust", "b", reminders=True, command_id=f"c-{number}"))
+    assert sent(note)
 
 
 def test_words_of_programmes_under_way_that_were_sealed_in_the_form_before_are_taken() -> None:
