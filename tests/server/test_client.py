@@ -291,6 +291,16 @@ async def test_a_client_with_other_service_keys_is_told_so_and_loses_nothing_in_
             await astray.result()
 
 
+async def test_on_a_test_server_a_client_without_keys_sends_what_it_is_to_send(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    given = client_of(time_skipping.client)
+    unaware = Client(time_skipping.client, given.task_queue)
+    async with working(given, Desk()):
+        programme = await unaware.start(a_plan())
+        assert (await programme.do("consent", "a")).seq == 1
+
+
 async def test_a_programme_from_before_there_were_keys_takes_nothing_in_plain_once_there_are(
     embedded_client: TemporalClient,
 ) -> None:
