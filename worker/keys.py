@@ -34,7 +34,14 @@ def keys_of(settings: Settings, address: str, tell: Callable[[str], None] | None
 
     `tell` is told where everybody may read the file they are in; without it the log is.
     """
-    if given := settings.codec_keys.get_secret_value():
+    given = settings.codec_keys.get_secret_value()
+    if given and settings.codec_keys_file:
+        # Whoever rotates the file would not see that the other counts.
+        raise SettingsError(
+            "The codec keys are given twice.",
+            "Unset one of DUOLOGUE_CODEC_KEYS and DUOLOGUE_CODEC_KEYS_FILE.",
+        )
+    if given:
         return _read(lambda: KeyRing.parse(given), "DUOLOGUE_CODEC_KEYS")
     path = settings.codec_keys_file
     if path is None:

@@ -440,7 +440,11 @@ async def test_beside_a_database_that_is_there_no_new_keys_hide_lost_ones(tmp_pa
         assert keys.keys_of(settings, server.address) is not None
 
 
-def test_settings_that_hold_no_keys_are_refused_and_not_repeated() -> None:
+def test_settings_that_hold_no_keys_are_refused_and_not_repeated(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    keys.make(file)
+    with pytest.raises(SettingsError, match=r"given twice.*DUOLOGUE_CODEC_KEYS_FILE"):
+        keys.keys_of(Settings.load(codec_keys=file.read_text(), codec_keys_file=file), "anywhere:7233")
     with pytest.raises(SettingsError, match="DUOLOGUE_CODEC_KEYS holds no codec keys") as raised:
         keys.keys_of(Settings.load(codec_keys="half-a-secret"), "anywhere:7233")
     assert "half-a-secret" not in str(raised.value)
