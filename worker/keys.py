@@ -74,12 +74,8 @@ def read(path: Path) -> Keys:
 
 def make(path: Path) -> bool:
     """Write a new ring to `path`, for its owner alone to read. False if something stood there, which stays."""
-    with _told_of(path), held.written(path, KeyRing.new().dump()) as new:
-        try:
-            os.link(new, path)
-        except FileExistsError:
-            return False
-    return True
+    with _told_of(path):
+        return held.begin(path, KeyRing.new().dump())
 
 
 def change(path: Path, how: Callable[[KeyRing], KeyRing]) -> KeyRing:

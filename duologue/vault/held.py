@@ -54,6 +54,18 @@ def written(path: Path, text: str, like: os.stat_result | None = None) -> Iterat
         new.unlink(missing_ok=True)
 
 
+def begin(path: Path, text: str) -> bool:
+    """Make the file, for its owner alone, unless it is there, which stays. Says whether it was made."""
+    with written(path, text) as new:
+        try:
+            # Whole or not at all: of two processes that begin at once, one makes it and the other finds it whole.
+            os.link(new, path)
+        except FileExistsError:
+            return False
+    _settle(path.parent)
+    return True
+
+
 def replace(path: Path, text: str) -> None:
     """Put `text` in place of what the file holds; its owner and mode stay. Of a link it is the file that it leads to.
 
@@ -62,6 +74,18 @@ def replace(path: Path, text: str) -> None:
     path = path.resolve()
     with written(path, text, path.stat()) as new:
         new.replace(path)
+    _settle(path.parent)
+
+
+def _settle(folder: Path) -> None:
+    """Let a name outlast a power failure: what is wrapped by a new key soon stands in a database that does."""
+    if fcntl is None:
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _give(descriptor: int, path: Path, like: os.stat_result) -> None:

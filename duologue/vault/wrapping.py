@@ -161,11 +161,7 @@ class KeyFile:
     def begin(self) -> bool:
         """Make the file with a new key, unless it is there. Says whether it was made."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with held.written(self._path, f"{LocalKeys.new()}\n") as new, contextlib.suppress(FileExistsError):
-            # Whole or not at all: of two processes that begin at once, one makes it and the other finds it whole.
-            os.link(new, self._path)
-            return True
-        return False
+        return held.begin(self._path, f"{LocalKeys.new()}\n")
 
     def rotate(self) -> str:
         """Put a new key first and keep the others. Gives its id. Raises `BadKeys`."""

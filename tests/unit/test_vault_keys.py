@@ -208,6 +208,23 @@ def test_a_file_that_is_reached_by_a_link_is_changed_where_it_is(path: Path, tmp
     assert file.current == current
 
 
+def test_a_key_outlasts_a_power_failure_before_anything_is_wrapped_by_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            settled.append(path.read_text())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    file = KeyFile(path)
+    file.begin()
+    assert settled == [path.read_text()]
+    file.rotate()
+    assert settled[1:] == [path.read_text()]
+
+
 @pytest.mark.usefixtures("foreign")
 def test_a_file_that_its_owner_could_not_read_any_more_is_left_alone(
     path: Path, monkeypatch: pytest.MonkeyPatch
