@@ -95,11 +95,12 @@ def test_what_nobody_sealed_does_not_open(data: bytes) -> None:
         open_words(words, KEY, programme="p-1")
 
 
-@pytest.mark.parametrize("cut", [1, 16, 40, 90])
-def test_a_truncated_text_does_not_open(cut: int) -> None:
-    words = seal("something said", KEY, programme="p-1", **HERE)
+@given(TEXT, st.data())
+def test_a_truncated_text_does_not_open(text: str, data: st.DataObject) -> None:
+    words = seal(text, KEY, programme="p-1", **HERE)
+    left = data.draw(st.integers(0, len(words.sealed or "") - 1))
     with pytest.raises(Unopenable):
-        open_words(words.with_(sealed=(words.sealed or "")[:-cut]), KEY, programme="p-1")
+        open_words(words.with_(sealed=(words.sealed or "")[:left]), KEY, programme="p-1")
 
 
 def test_neither_another_key_nor_another_couple_opens_it() -> None:
@@ -112,15 +113,29 @@ def test_neither_another_key_nor_another_couple_opens_it() -> None:
         open_words(renamed, AKey(id="k-2", secret=KEY.secret), programme="p-1")
 
 
-@pytest.mark.parametrize(
-    "elsewhere",
-    [{"command": "note"}, {"field": "topic"}, {"command_id": "c-2"}, {"by": "b"}],
-    ids=lambda e: next(iter(e)),
+IDS = st.text("ab1-_.:", min_size=1, max_size=4)
+PLACES = st.fixed_dictionaries(
+    {
+        "programme": IDS,
+        "command": st.sampled_from(sorted(COMMANDS)),
+        "field": st.sampled_from(["words", "topic", "reason"]),
+        "command_id": IDS,
+        "by": st.sampled_from(["a", "b"]),
+    }
 )
-def test_it_does_not_open_at_another_command_or_field_or_for_another(elsewhere: dict[str, Any]) -> None:
-    words = seal("something said", KEY, programme="p-1", **HERE)
-    with pytest.raises(Unopenable):
-        opens_at(words, KEY, programme="p-1", **(HERE | elsewhere))
+
+
+@given(TEXT, PLACES, PLACES, st.sampled_from(["programme", "command", "field", "command_id", "by"]))
+def test_it_opens_at_its_own_place_and_at_no_other(
+    text: str, here: dict[str, Any], there: dict[str, Any], alone: str
+) -> None:
+    words = seal(text, KEY, **here)
+    for place in (here, there, here | {alone: there[alone]}):
+        if place == here:
+            assert opens_at(words, KEY, **place) == text
+        else:
+            with pytest.raises(Unopenable):
+                opens_at(words, KEY, **place)
 
 
 @pytest.mark.parametrize(
