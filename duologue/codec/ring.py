@@ -136,8 +136,10 @@ class KeyRing:
         """The ring, encrypting in `scopes` (both) with the key that was added last; where it does, it goes on so."""
         keys = dict(self._secrets)
         for scope in scopes or SCOPES:
-            if self._added.intersection(self.ids(scope)[-1:]):
-                keys[scope] = (*keys[scope][-1:], *keys[scope][:-1])
+            waiting = [place for place, key in enumerate(self.ids(scope)) if key in self._added]
+            if waiting:
+                newest, secrets = waiting[-1], self._secrets[scope]
+                keys[scope] = (secrets[newest], *secrets[:newest], *secrets[newest + 1 :])
         used = {key for scope in scopes or SCOPES for key in self.ids(scope)}
         return KeyRing(self._seal, keys, self._added - used)
 

@@ -310,6 +310,16 @@ def test_rotation_opens_the_old_and_encrypts_by_the_new() -> None:
         decoded(RING, *new)
 
 
+def test_a_key_that_was_put_back_by_hand_is_not_taken_for_the_new_one() -> None:
+    """As the how-to says to, where one is missing: whoever does it may put it last."""
+    prepared, lost = RING.with_new("ops"), KeyRing.new().dump()
+    written = json.loads(prepared.dump())
+    written["ops"].append(json.loads(lost)["ops"][0])
+    used = KeyRing.parse(json.dumps(written)).with_newest_current()
+    assert used.ids("ops")[0] == prepared.ids("ops")[-1]
+    assert len(used.ids("ops")) == 3
+
+
 def test_one_scope_can_be_rotated_alone() -> None:
     rotated = RING.rotated("ops")
     assert len(rotated.ids("ops")) == 2
