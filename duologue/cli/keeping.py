@@ -109,8 +109,12 @@ def status(as_json: context.AsJson = False) -> None:
 
 def rewrap(as_json: context.AsJson = False) -> None:
     """Wrap by the current key whatever an older one wraps. Histories are not touched; may be repeated at any time."""
+
+    async def work(vault: Vault) -> tuple[int, int]:
+        return await vault.rewrap(), (await vault.status()).couples
+
     with output.working("Wrapping anew …"):
-        count = context.run(_with(lambda vault: vault.rewrap()))
+        count, couples = context.run(_with(work))
     if as_json:
         output.emit({"rewrapped": count})
     elif count:
@@ -118,8 +122,10 @@ def rewrap(as_json: context.AsJson = False) -> None:
         output.say(
             "Take the old one out by 'duologue keys retire', and destroy its copies: older backups then open nothing."
         )
-    else:
+    elif couples:
         output.say("Nothing to do: all is wrapped by the current key.")
+    else:
+        output.say("Nothing to do: this vault keeps no couple. Is it the right one (DUOLOGUE_VAULT_URL)?")
 
 
 def retire(

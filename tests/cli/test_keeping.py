@@ -149,6 +149,8 @@ async def test_no_key_is_retired_by_the_word_of_a_vault_that_it_is_not_for(
             with monkeypatch.context() as elsewhere:
                 elsewhere.setenv("DUOLOGUE_VAULT_KEYS", (await terminal("keys", "new")).out.strip())
                 await terminal("contact", "c9", "p9", "webhook")
+        if other == "empty":
+            assert "DUOLOGUE_VAULT_URL" in (await terminal("keys", "rewrap")).out
         assert "DUOLOGUE_VAULT_URL" in (await terminal("keys", "retire", old, code=1)).err
     monkeypatch.delenv("DUOLOGUE_VAULT_URL")
     assert (await terminal("keys", "status", "--json")).data["opens"] == {old: "yes"}
