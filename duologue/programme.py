@@ -311,7 +311,10 @@ class Programme:
     ) -> DuologueError:
         """Why a query has no answer."""
         if isinstance(error, temporal.WorkflowQueryFailedError) and error.message == _ENCODED:
-            return Encrypted(f"Programme '{self.id}' cannot answer '{name}', and why is encrypted.")
+            return DuologueError(
+                f"programme '{self.id}' cannot answer '{name}', and why is encrypted; see its worker's log, and whether all "
+                "have the same service keys"
+            )
         if isinstance(error, temporal.WorkflowQueryFailedError) and not trouble.passes(error):
             return DuologueError(f"programme '{self.id}' cannot answer '{name}': {error}")
         if isinstance(error, temporal.WorkflowQueryFailedError):
