@@ -312,8 +312,8 @@ class Programme:
         """Why a query has no answer."""
         if isinstance(error, temporal.WorkflowQueryFailedError) and error.message == _ENCODED:
             return DuologueError(
-                f"programme '{self.id}' cannot answer '{name}', and why is encrypted; see its worker's log, and whether all "
-                "have the same service keys"
+                f"programme '{self.id}' cannot answer '{name}', and why is encrypted; see its worker's log, and "
+                "whether all have the same service keys"
             )
         if isinstance(error, temporal.WorkflowQueryFailedError) and not trouble.passes(error):
             return DuologueError(f"programme '{self.id}' cannot answer '{name}': {error}")
