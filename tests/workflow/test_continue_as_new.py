@@ -111,6 +111,14 @@ async def test_a_dialogue_goes_on_where_it_stood(short_runs: TemporalClient) -> 
     client = client_of(short_runs)
     async with working(client, Desk()):
         programme = await client.start(a_plan(kinds=["full"]))
+        # Five events each, so a new run is due. It begins by a timer, and they could be through before that.
+        await practise(programme, turns=32)
+        assert (await programme.overview()).movement
+
+        async def continued() -> bool:
+            return len(await chain(programme)) > 1
+
+        await until(continued, "a new run")
         await practise(programme)
         result = await programme.result()
         assert (result.ending, result.counts) == ("completed", {"done": 1})
