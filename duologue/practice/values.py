@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
@@ -78,8 +78,7 @@ class Frozen(BaseModel):
 
     def with_(self, **changes: Any) -> Self:  # noqa: ANN401 - the fields of any subclass
         """A copy with `changes`; unlike `model_copy` it refuses a field that does not exist."""
-        unknown = changes.keys() - type(self).model_fields.keys()
-        if unknown:
+        if unknown := changes.keys() - type(self).__pydantic_fields__.keys():
             message = f"{type(self).__name__} has no field {', '.join(sorted(unknown))}"
             raise AttributeError(message)
         return self.model_copy(update=changes)
@@ -139,10 +138,12 @@ def text_bytes(text: str) -> int:
 
 
 def _in_utc(value: datetime) -> datetime:
-    if not _EARLIEST <= value <= _LATEST:
+    # Instants in one zone are compared without asking it for its offset; what is at time's end cannot be converted.
+    instant = value.astimezone(UTC) if 1 < value.year < MAXYEAR else value
+    if not _EARLIEST <= instant <= _LATEST:
         message = "an instant lies between the years 2000 and 2200"
         raise ValueError(message)
-    return value.astimezone(UTC)
+    return instant
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
@@ -152,17 +153,16 @@ _UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "min": 60, "m": 60, "s": 1}
 _SPAN = re.compile(
     r"(?:([0-9]{1,6})w)?(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})(?:min|m))?(?:([0-9]{1,9})s)?"
 )
+_LONGEST_WRITTEN = len("999999w999999d999999h999999min999999999s")
 _LONGEST_SPAN = timedelta(days=3660)
 
 
 def parse_span(given: object) -> timedelta:
     """A length of time from `24h`, `7d`, `1h30min`, `20s`. Raises `ValueError` with the remedy."""
-    if isinstance(given, timedelta):
-        span = given
-    elif isinstance(given, str) and given and (match := _SPAN.fullmatch(given)):
-        w, d, h, m, s = (int(n) if n else 0 for n in match.groups())
-        span = timedelta(weeks=w, days=d, hours=h, minutes=m, seconds=s)
-    else:
+    span = given if isinstance(given, timedelta) else None
+    if isinstance(given, str) and 0 < len(given) <= _LONGEST_WRITTEN:
+        span = _read_span(given)
+    if span is None:
         message = "write a length of time as in 24h, 7d, 15min, 1h30min or 20s"
         raise ValueError(message)
     if not timedelta(0) <= span <= _LONGEST_SPAN or span.microseconds:
@@ -171,7 +171,16 @@ def parse_span(given: object) -> timedelta:
     return span
 
 
-@lru_cache(maxsize=256)  # a plan has dozens, and every state writes them all
+@lru_cache(maxsize=256)  # a plan has dozens, and every state that is read has them all
+def _read_span(written: str) -> timedelta | None:
+    match = _SPAN.fullmatch(written)
+    if match is None:
+        return None
+    w, d, h, m, s = (int(n) if n else 0 for n in match.groups())
+    return timedelta(weeks=w, days=d, hours=h, minutes=m, seconds=s)
+
+
+@lru_cache(maxsize=256)  # and every state writes them all
 def format_span(span: timedelta) -> str:
     """The shortest writing that `parse_span` reads back; whole seconds only."""
     seconds, parts = int(span.total_seconds()), []

@@ -135,13 +135,19 @@ def _inside(holder: Frozen, path: str, of: Partner | None, at: tuple[Step, ...])
     says = _owner_field(holder)
     if says is not None:
         of = _partner(getattr(holder, says))
-    for name, field in type(holder).model_fields.items():
+    for name, holds_models in _fields(type(holder)):
         value, here = getattr(holder, name), _path(path, name)
-        if any(_models(field.annotation)):
+        if holds_models:
             for where, inner in _held(value, (*at, name)):
                 yield from _inside(inner, here, _partner(name) or of, where)
         else:
             yield Place(here, of, holder, name, value, (*at, name))
+
+
+@cache
+def _fields(model: type[BaseModel]) -> list[tuple[str, bool]]:
+    """The fields of a model, and whether there are models in them."""
+    return [(name, any(_models(field.annotation))) for name, field in model.model_fields.items()]
 
 
 def _partner(name: object) -> Partner | None:

@@ -212,6 +212,8 @@ class World:
         self.keys: set[str] = set()
         self.state, self.events = start(plan, at)
         self.first = State(plan=plan, opened=at, clock=at, awaiting_since=at, awaiting="couple")
+        self.written = self.state.model_dump_json()
+        """The state, as it was when it came about."""
         self._look_back(self.first, self.events)
 
     def enrol(self) -> None:
@@ -308,9 +310,9 @@ class World:
 
     def apply(self, given: Input) -> bool:
         """Give something to the core; whether it was applied."""
-        before, dump = self.state, self.state.model_dump_json()
+        before = self.state
         decision = decide(before, given, self.now)
-        assert before.model_dump_json() == dump, "deciding changed something"
+        assert before.model_dump_json() == self.written, "deciding changed something"
         if isinstance(decision, Refusal):
             assert decision.message
             return False
@@ -370,7 +372,7 @@ class World:
 
     def _always(self) -> None:
         state = self.state
-        written = state.model_dump_json()
+        written = self.written = state.model_dump_json()
         for what, most in BOUNDS.items():
             assert len(getattr(state, what)) <= most, what
         assert State.model_validate_json(written) == state
