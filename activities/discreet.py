@@ -39,6 +39,8 @@ class Pace:
     """The waits between them."""
     later: tuple[timedelta, ...] = (_HOUR, 3 * _HOUR, 8 * _HOUR, 12 * _HOUR)
     """And those that follow where nobody else has a turn after this one."""
+    grace: timedelta = timedelta(seconds=2)
+    """How long an attempt goes on once the worker is about to stop: what is being sent may yet get through."""
 
 
 class Progress(Frozen):
@@ -81,14 +83,14 @@ async def discreetly(message: Message, send: Send, pace: Pace | None = None) -> 
     uses it for both kinds, with a `send` that does nothing for padding and answers as usual.
     """
     pace = pace or Pace()
-    before, clock = so_far(), asyncio.get_running_loop()
-    ends = clock.time() + pace.span.total_seconds()
+    before = so_far()
     waits = pace.again + (() if _has_followers(message) else pace.later)
     answer, found = before.answer, Delivered(key=message.key, outcome="undeliverable", reason=GAVE_UP)
-    if answer is None:
-        found = await _tried(send, before.attempts * TRIES, pace.span, found)
+    trying = asyncio.ensure_future(_tried(send, before.attempts * TRIES, pace.span, found, unless=answer))
+    interrupted = await _passed(pace, trying)
+    if answer is None and not trying.cancelled():
+        found = trying.result()
         answer = found if found.outcome == "delivered" else None
-    interrupted = await _rest(ends - clock.time())
     if before.attempts < len(waits) or interrupted:
         activity.heartbeat(Progress(attempts=before.attempts + 1, answer=answer))
         raise OnceMore(timedelta(0) if interrupted else waits[before.attempts])
@@ -100,8 +102,12 @@ def _has_followers(message: Message) -> bool:
     return message.to == "safeguarding" and message.until is None
 
 
-async def _tried(send: Send, tried: int, span: timedelta, found: Delivered) -> Delivered:
+async def _tried(
+    send: Send, tried: int, span: timedelta, found: Delivered, *, unless: Delivered | None
+) -> Delivered:
     """What became of it within `span`, after so many tries before. Raises nothing: how it failed would show."""
+    if unless is not None:
+        return unless
     clock = asyncio.get_running_loop()
     ends, wait = clock.time() + span.total_seconds() * 0.95, span.total_seconds() / 2**TRIES
     for number in range(1, TRIES + 1):
@@ -120,11 +126,18 @@ async def _tried(send: Send, tried: int, span: timedelta, found: Delivered) -> D
     return found
 
 
-async def _rest(seconds: float) -> bool:
-    """Wait for the span to end; True: the worker is about to stop, and the rest is for another one."""
+async def _passed(pace: Pace, trying: asyncio.Future[Delivered]) -> bool:
+    """Wait for the span to end, whatever has become of trying by then; True: the worker is about to stop.
+
+    Then it ends before, and the rest is for another one: after as long in any case, since who stops a worker sees that.
+    """
     stopping = asyncio.ensure_future(activity.wait_for_worker_shutdown())
     try:
-        await asyncio.wait({stopping}, timeout=max(seconds, 0))
+        await asyncio.wait({stopping}, timeout=pace.span.total_seconds())
+        if interrupted := activity.is_worker_shutdown():
+            await asyncio.sleep(pace.grace.total_seconds())
     finally:
         stopping.cancel()
-    return activity.is_worker_shutdown()
+        trying.cancel()
+        await asyncio.wait({trying})
+    return interrupted

@@ -44,8 +44,11 @@ def post_of(settings: Settings, vault: Vault) -> Post:
 
 def pace_of(settings: Settings) -> Pace:
     """The motions that a notice and what goes out in its place both go through."""
-    waits = map(spans, (settings.notice_waits, settings.notice_last_waits))
-    return Pace(timedelta(seconds=settings.notice_span), *waits)
+    return Pace(
+        span=timedelta(seconds=settings.notice_span),
+        again=spans(settings.notice_waits),
+        later=spans(settings.notice_last_waits),
+    )
 
 
 def _mail_server(settings: Settings, timeout: timedelta) -> MailServer:

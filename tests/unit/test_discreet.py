@@ -213,6 +213,32 @@ async def test_a_worker_that_stops_does_not_wait_for_the_end_and_leaves_the_rest
         assert run.took < 40
 
 
+@pytest.mark.parametrize("course", ["works", "in trouble for long", "asks for patience", "never answers"])
+async def test_a_worker_that_stops_shows_nothing_of_what_was_being_tried(course: str) -> None:
+    pace = replace(PACE, span=timedelta(seconds=50), grace=timedelta(seconds=0.3))
+    took = []
+    for message in (CONCERN, PADDING):
+        run = Run(*COURSES[course](), pace=pace)
+        attempt = asyncio.create_task(run(message))
+        await asyncio.sleep(0.05)
+        run.environment.worker_shutdown()
+        await asyncio.wait_for(attempt, timeout=10)
+        assert run.after == timedelta(0)
+        assert [progress.attempts for progress in run.beats] == [1]
+        took.append(run.took)
+    assert took == [pytest.approx(0.35, abs=0.2)] * 2
+
+
+async def test_what_is_being_sent_when_a_worker_stops_has_a_moment_to_get_through() -> None:
+    run = Run(Scripted(0.1), pace=replace(PACE, span=timedelta(seconds=50), grace=timedelta(seconds=0.5)))
+    attempt = asyncio.create_task(run(CONCERN))
+    await asyncio.sleep(0.05)
+    run.environment.worker_shutdown()
+    await attempt
+    [progress] = run.beats
+    assert progress.answer is not None
+
+
 class Unreadable:
     """Contacts that cannot be read."""
 
