@@ -44,6 +44,7 @@ from duologue.trouble import (
     Unreachable,
     Unsealed,
 )
+from duologue.vault.errors import Over
 from duologue.vault.memory import Remembering
 from duologue.vault.reading import Keeper
 from duologue.workflows.programme import ATTRIBUTE_KEYS, WORKFLOW, Start
@@ -115,7 +116,10 @@ class Client:
         if self.keys is not None:
             # Whatever the policy: it may change, and a pause is sealed in any case.
             with trouble.unsealed():
-                await self.keys.add(plan.programme, plan.policy.forget_after)
+                try:
+                    await self.keys.add(plan.programme, plan.policy.forget_after)
+                except Over as error:
+                    raise AlreadyStarted(str(error)) from None
         attributes = {
             "DuologueStage": "enrolling",
             "DuologueAwaiting": "couple",

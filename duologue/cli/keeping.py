@@ -203,7 +203,8 @@ def contact(
     async def put(vault: Vault) -> bool:
         # Contacts come first: messages go out as soon as the programme has started.
         new = not await vault.knows(programme)
-        await vault.add(programme)
+        if new:
+            await vault.add(programme)
         await vault.put_contacts(programme, ref, contacts)
         return new
 

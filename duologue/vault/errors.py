@@ -67,6 +67,16 @@ class Forgotten(VaultError):
         )
 
 
+class Over(VaultError):
+    """The couple's programme has ended. Another couple under its id would be given its keys and contacts."""
+
+    def __init__(self, programme: str) -> None:
+        super().__init__(
+            f"Programme '{programme}' has run before, and its couple is still kept.",
+            "A new programme needs another id.",
+        )
+
+
 class UnknownKey(UnknownCouple):
     """The couple has no content key of that id: to whoever wants to read, the same as no couple."""
 

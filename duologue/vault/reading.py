@@ -54,7 +54,7 @@ class Keeper(Keys, Protocol):
     """One who makes and deletes them too: a whole vault."""
 
     async def add(self, programme: str, forget_after: timedelta | None = None) -> None:
-        """Make a couple's keys, unless they are there. Raises `Forgotten`, `VaultError`."""
+        """Make a couple's keys, unless they are there. Raises `Forgotten`, `Over`, `VaultError`."""
 
     async def knows(self, programme: str) -> bool:
         """Whether anything is kept of a couple. Raises `Forgotten`, `VaultError`."""

@@ -27,6 +27,7 @@ from duologue.vault.errors import (
     Damaged,
     Forgotten,
     KeyNotAtHand,
+    Over,
     UnknownCouple,
     UnknownKey,
     VaultError,
@@ -80,8 +81,7 @@ class Vault:
     async def add(self, programme: str, forget_after: timedelta | None = None) -> None:
         """Take a couple in, with new keys. A repeat changes no key; it takes over `forget_after` if that is given.
 
-        Not once the end is noted: then what the policy said at the end counts, and a start that comes to nothing
-        changes nothing. Raises `Forgotten`: what was forgotten does not come back under the same id.
+        Raises `Forgotten`: what was forgotten does not come back under the same id; and `Over` once the end is noted.
         """
         after = _seconds(forget_after)
 
@@ -94,9 +94,12 @@ class Vault:
                 raise Forgotten(programme)
             if new:
                 db.execute(KEYS.insert(), wrapped)
-            elif after is not None:
-                running = COUPLES.c.ended.is_(None)
-                db.execute(update(COUPLES).where(_is(programme), running).values(forget_after=after))
+                return
+            found = _couple(db, programme)
+            if found is not None and found.ended is not None:
+                raise Over(programme)
+            if after is not None:
+                db.execute(update(COUPLES).where(_is(programme)).values(forget_after=after))
 
         _check(programme)
         known = await self.knows(programme)

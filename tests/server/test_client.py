@@ -1,7 +1,7 @@
 """The typed client: every "no" is an exception that says what to do instead, and sending twice is safe."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,6 +25,7 @@ from duologue.client import (
 )
 from duologue.codec import KeyRing, data_converter
 from duologue.practice.messages import Adjust, Reason
+from duologue.vault import LocalKeys, Vault
 from duologue.worker import embedded
 from tests.support.programmes import (
     Desk,
@@ -103,6 +104,18 @@ async def test_a_programme_is_started_once(embedded_client: TemporalClient) -> N
     await client.programme(plan.programme).handle.terminate()
     with pytest.raises(AlreadyStarted):
         await client.start(plan)
+
+
+async def test_an_id_whose_couple_is_still_kept_is_nobody_elses(
+    embedded_client: TemporalClient, tmp_path: Path
+) -> None:
+    """Also where the service has removed what ran under it: or else their messages would go to those of before."""
+    vault = Vault.at(f"sqlite:///{tmp_path / 'vault.db'}", LocalKeys.parse(LocalKeys.new()))
+    plan = a_plan()
+    await vault.add(plan.programme)
+    await vault.ended(plan.programme, datetime.now(UTC))
+    with pytest.raises(AlreadyStarted, match=r"has run before.*another id"):
+        await Client(embedded_client, keys=vault).start(plan)
 
 
 async def test_an_unknown_programme_is_told_from_one_that_has_ended(embedded_client: TemporalClient) -> None:

@@ -22,6 +22,7 @@ from duologue.vault import (
     KeyNotAtHand,
     Kind,
     LocalKeys,
+    Over,
     UnknownCouple,
     UnknownKey,
     Vault,
@@ -127,11 +128,12 @@ class VaultCase:
         await vault.close()
         assert await vault.key_by_id("c1", first["a"].id) == first["a"]
 
-    async def test_once_an_end_is_noted_no_start_changes_when_they_are_forgotten(self, place: Place) -> None:
+    async def test_once_an_end_is_noted_nobody_else_begins_under_that_id(self, place: Place) -> None:
         vault = place.vault()
         await vault.add("c1", timedelta(days=90))
         await vault.ended("c1", NOW, timedelta(days=30))
-        await vault.add("c1", timedelta(days=1))
+        await refused(vault.add("c1", timedelta(days=1)), Over)
+        await vault.put_contacts("c1", "p1", (EMAIL,))
         assert [kept.until for kept in await vault.kept()] == [NOW + timedelta(days=30)]
         await vault.ended("c1", None, timedelta(days=30))
         await vault.add("c1", timedelta(days=1))
