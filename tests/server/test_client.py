@@ -307,6 +307,18 @@ async def test_a_client_with_other_service_keys_is_told_so_and_loses_nothing_in_
             await astray.result()
 
 
+async def test_what_was_sent_before_a_worker_wrote_anything_opens_no_door_for_what_comes_after(
+    embedded_client: TemporalClient,
+) -> None:
+    given = client_of(with_codec(embedded_client, KeyRing.new()))
+    programme = await Client(embedded_client, given.task_queue).start(a_plan())
+    await programme.signal(make("consent", "a"))
+    async with working(given, Desk()):
+        await given.programme(programme.id).do("consent", "b")
+        with pytest.raises(Encrypted, match="Nothing was sent"):
+            await programme.signal(make("pause", "a", concern=True))
+
+
 async def test_on_a_test_server_a_client_without_keys_sends_what_it_is_to_send(
     time_skipping: WorkflowEnvironment,
 ) -> None:
