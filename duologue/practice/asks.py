@@ -142,6 +142,8 @@ class Message(Frozen):
     """When it was decided to send this: what a calendar orders changes by, the same at every attempt."""
     words: Words | None = None
     """To the safeguarding side alone: the reason that came with the pause, sealed by its writer's own key."""
+    of: Literal["a", "b"] | None = None
+    """To the safeguarding side alone: whose pause it is about, since each has a room of their own for concerns."""
     question: str | None = None
     """The private question it tells its recipient of; once that is closed, it has lost its purpose."""
 

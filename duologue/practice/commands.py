@@ -363,7 +363,13 @@ def _pause(ledger: Ledger, command: m.Pause) -> None:
         raise Refused(Reason.STAGE, "the programme has not begun; to leave, send 'withdraw'")
     if command.until is not None and not ledger.now < command.until <= ledger.now + LONGEST_PAUSE:
         raise Refused(Reason.OUT_OF_RANGE, f"a pause ends within {LONGEST_PAUSE.days} days, or is left open")
-    course.pause(ledger, until=command.until, concern=command.concern, reason=command.reason)
+    course.pause(
+        ledger,
+        until=command.until,
+        concern=command.concern,
+        reason=command.reason,
+        by=_partner(command),
+    )
 
 
 @COMMANDS.on(m.Resume)

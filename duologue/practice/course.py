@@ -342,6 +342,7 @@ def pause(
     for_decision: bool = False,
     concern: bool = False,
     reason: Words | None = None,
+    by: Partner | None = None,
 ) -> None:
     """Pause the programme. Every pause sends the same messages, so that none tells why it was called.
 
@@ -364,7 +365,7 @@ def pause(
     for message in {message.to: message for message in asked}.values():
         key = f"{message.programme}:{about}:{message.what}:{message.to}:{message.revision}"
         place(ledger, message.with_(key=key, template=message.what, at=ledger.now), ledger.now)
-    notify(ledger, about, concern=concern, reason=reason)
+    notify(ledger, about, concern=concern, reason=reason, of=by)
 
 
 def _news_to_both(state: State, until: Instant | None) -> bool:

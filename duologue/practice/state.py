@@ -63,7 +63,8 @@ MESSAGES_RECALLED = 20
 STAFF_EXTRA = 9
 """So many more for staff, so that nothing which partners cause can crowd out an alert."""
 CONCERNS_EXTRA = 3
-"""And so many more for concerns: not even the notices of other pauses may be in the way of one."""
+"""And so many more for concerns, one of each of the two and one of the midpoint's: neither other pauses nor the other's
+concerns may be in the way of one."""
 
 CHOICES: Mapping[QuestionKind, tuple[str, ...]] = {
     "intake": (),

@@ -19,7 +19,6 @@ from duologue.practice.kinds import KINDS
 from duologue.practice.moments import allowed_from, free_until, quiet_hours
 from duologue.practice.plan import KindName, Person
 from duologue.practice.state import (
-    CONCERNS_EXTRA,
     MESSAGES_UNDER_WAY,
     MESSAGES_WAITING,
     STAFF_EXTRA,
@@ -63,6 +62,7 @@ def tell(  # noqa: PLR0913 - all there is to say of a message
     when: Instant | None = None,
     until: Instant | None = None,
     words: Words | None = None,
+    of: Partner | None = None,
     question: str | None = None,
 ) -> None:
     """Send a message now, or plan it for `when` or the recipient's next allowed minute.
@@ -91,6 +91,7 @@ def tell(  # noqa: PLR0913 - all there is to say of a message
         else None,
         at=ledger.now,
         words=words,
+        of=of,
         question=question,
     )
     if template not in _meant_for(to):
@@ -179,19 +180,25 @@ def send(ledger: Ledger, message: Message) -> None:
         ledger.emit(e.MessageSkipped(at=ledger.now, message=message, reason="void"))
     elif person is not None and not person.reminders and message.what == "reminder":
         ledger.emit(e.MessageSkipped(at=ledger.now, message=message, reason="not_wanted"))
-    elif len(ledger.state.asks) >= _room(message):
+    elif not _has_room(ledger.state, message):
         ledger.emit(e.MessageSkipped(at=ledger.now, message=message, reason="too_many"))
     else:
         ledger.emit(e.MessageSent(at=ledger.now, message=message))
 
 
-def _room(message: Message) -> int:
-    """How much may be under way besides a message."""
-    staff = 0 if message.to in PARTNERS else STAFF_EXTRA
-    return MESSAGES_UNDER_WAY + staff + (CONCERNS_EXTRA if message.template == CONCERN else 0)
+def _has_room(state: State, message: Message) -> bool:
+    """Whether a message may be under way besides what is. A concern of each may, whatever that is: not even those of
+    the other may be in the way of one.
+    """
+    if len(state.asks) < MESSAGES_UNDER_WAY + (0 if message.to in PARTNERS else STAFF_EXTRA):
+        return True
+    concerns = [ask for ask in state.asks.values() if isinstance(ask, Message) and ask.template == CONCERN]
+    return message.template == CONCERN and message.of not in [ask.of for ask in concerns]
 
 
-def notify(ledger: Ledger, about: str, *, concern: bool, reason: Words | None) -> None:
+def notify(
+    ledger: Ledger, about: str, *, concern: bool, reason: Words | None, of: Partner | None = None
+) -> None:
     """Tell whoever hears of concerns of one; or go through the same motions, which reach nobody.
 
     The reason goes along either way, if the policy says so at all: sealed, it is of the same size. In a programme
@@ -199,7 +206,7 @@ def notify(ledger: Ledger, about: str, *, concern: bool, reason: Words | None) -
     """
     policy = ledger.state.policy
     told = reason if policy.tell_reason and policy.words != "none" else None
-    tell(ledger, "safeguarding", CONCERN if concern else texts.PADDING, about=about, words=told)
+    tell(ledger, "safeguarding", CONCERN if concern else texts.PADDING, about=about, words=told, of=of)
 
 
 def notify_next(ledger: Ledger, notice: Message, outcome: Delivered) -> None:

@@ -198,6 +198,7 @@ def longest_notice(template: str, length: int) -> Message:
     name, at = "x" * length, datetime(2027, 1, 4, 9, 1, 2, 345678, tzinfo=UTC)
     return message("safeguarding", template).with_(
         key=f"{name}:p9999:notice:safeguarding:9999",
+        of="a",
         programme=name,
         ref=name,
         language="de-AT",

@@ -334,6 +334,21 @@ def test_other_pauses_are_never_in_the_way_of_a_concern() -> None:
     assert play.told("concern") == ["safeguarding"]
 
 
+@pytest.mark.parametrize("pauses", [0, 40])
+def test_nor_are_concerns_of_the_other(pauses: int) -> None:
+    play = practising()
+    play.answers = False
+    for number in range(pauses + 40):
+        play.send("pause", "b", concern=number >= pauses)
+    assert ("safeguarding", "too_many") in play.skipped("concern")
+    play.send("pause", "a", concern=True, reason="mine")
+    reasons = [s.message.words and s.message.words.text for s in play.sent("concern")]
+    assert reasons.count("mine") == 1
+    unless_undeliverable(play, "safeguarding-1")
+    told = [n.message.ref for n in play.sent("concern") if n.message.words]
+    assert told[:2] == ["safeguarding-1", "facilitator-1"], "and it goes on to whoever can be reached"
+
+
 def test_a_concern_can_be_raised_while_paused_and_while_the_ladder_waits() -> None:
     play = practising()
     play.send("pause", "b")
