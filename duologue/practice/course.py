@@ -13,7 +13,7 @@ from typing import Literal
 
 from duologue.practice import events as e
 from duologue.practice import grammar
-from duologue.practice.asks import Resolution, Resolve, Slot, Staff
+from duologue.practice.asks import Message, Resolution, Resolve, Slot, Staff
 from duologue.practice.grammar import Dialogue
 from duologue.practice.moments import clashes, soonest
 from duologue.practice.plan import Item, Listed
@@ -351,7 +351,7 @@ def pause(
     news, invited = _news_to_both(ledger.state, until), invited_to(ledger.state)
     undone = void(ledger) if news else []
     # What is still asked of the two is told once more: after a concern that is padding, and the real one has to stop.
-    asked = [] if news else recall(ledger, lambda message: message.discreet)
+    taken_back = [] if news else recall(ledger, lambda message: message.discreet)
     for session in (s for s in ledger.state.sessions if s.origin == "asked"):
         _keep_agreed(ledger, session)
         ledger.emit(e.SessionEnded(at=ledger.now, session=session.number, outcome="cancelled"))
@@ -362,10 +362,17 @@ def pause(
         return
     if news:
         tell_each_and_clear(ledger, "paused", about, invited, undone)
-    for message in {message.to: message for message in asked}.values():
+    for message in _of_the_ladder(ledger.state, taken_back):
         key = f"{message.programme}:{about}:{message.what}:{message.to}:{message.revision}"
         place(ledger, message.with_(key=key, template=message.what, at=ledger.now), ledger.now)
     notify(ledger, about, concern=concern, reason=reason, of=by)
+
+
+def _of_the_ladder(state: State, messages: Iterable[Message]) -> Iterable[Message]:
+    """The last to each of the two that the ladder itself has sent: however many pauses are called, it is told once more."""
+    occasion = state.escalation.occasion if state.escalation else ""
+    begins = f"{state.plan.programme}:{occasion}."
+    return {message.to: message for message in messages if message.key.startswith(begins)}.values()
 
 
 def _news_to_both(state: State, until: Instant | None) -> bool:

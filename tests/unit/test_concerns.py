@@ -185,6 +185,17 @@ def test_what_is_under_way_about_the_third_miss_stops_with_a_concern_and_arrives
     assert arrived == [["go_on to a", "go_on to b"], []]
 
 
+def test_however_many_pauses_are_called_after_the_third_miss_the_question_is_told_once_more() -> None:
+    plays = []
+    for concern in (False, True):
+        play = missed_twice().later(days=5).provider_down().miss()
+        for _ in range(5):
+            play.send("pause", "b", concern=concern)
+        plays.append(play)
+    look_the_same(*plays)
+    assert plays[0].told("go_on") == ["a", "b"] * 2
+
+
 def test_what_both_wish_to_rest_rests_though_a_concern_is_open() -> None:
     plays = [missed_thrice(facilitators=()), missed_thrice(facilitators=())]
     for play, concern in zip(plays, (False, True), strict=True):
