@@ -369,7 +369,7 @@ def pause(
 
 
 def _of_the_ladder(state: State, messages: Iterable[Message]) -> Iterable[Message]:
-    """The last to each of the two that the ladder itself has sent: however many pauses are called, it is told once more."""
+    """The last to each of the two that the ladder itself has sent: it is told once more, and not at every pause."""
     occasion = state.escalation.occasion if state.escalation else ""
     begins = f"{state.plan.programme}:{occasion}."
     return {message.to: message for message in messages if message.key.startswith(begins)}.values()
