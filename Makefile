@@ -38,7 +38,7 @@ check: setup ## format, lint, types, and who may import whom
 	@$(BIN)/lint-imports
 
 test: setup ## every test that needs neither Docker nor a browser
-	@$(BIN)/pytest -n 3 --no-loadscope-reorder -m "not containers and not browser" tests
+	@$(BIN)/pytest -n 4 --no-loadscope-reorder -m "not containers and not browser" tests
 
 test-containers: setup ## the tests against server containers (needs a Docker engine)
 	@TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_HOST_OVERRIDE=localhost $(BIN)/pytest -m containers tests
