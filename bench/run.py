@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -21,7 +22,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from random import uniform
+from random import SystemRandom, uniform
 
 from budget import Figure, against_budget
 from rich.console import Console
@@ -255,10 +256,12 @@ async def _one_of_three(client: Client, number: int) -> Sequence[HistoryEvent]:
 
 
 def free_port() -> int:
-    """A port of the loopback address that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback address that is free. Systems give out by themselves what lies above these."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = SystemRandom().randrange(10_000, 30_000)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _show(figures: Sequence[Figure]) -> None:

@@ -7,6 +7,8 @@
 All have the search attributes registered, and clients have the pydantic data converter.
 """
 
+import contextlib
+import random
 import shlex
 import shutil
 import socket
@@ -22,13 +24,18 @@ from temporalio.testing import WorkflowEnvironment
 from duologue.worker import embedded, namespace
 from duologue.worker.settings import Settings
 
+# Systems give out by themselves what lies above: a port from there may be somebody's connection a moment later. And no
+# two tests that run at the same time try the same ones.
+_PORTS = iter(random.SystemRandom().sample(range(10_000, 30_000), 20_000))
+
 
 def free_port() -> int:
-    """A port of the loopback address that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback address that is free, and is given to nobody else unless they ask for that one."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def program(name: str) -> str:
