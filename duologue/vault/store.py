@@ -42,7 +42,7 @@ _CONTACTS = "contacts"
 _KINDS = ("shared", "a", "b", _CONTACTS)
 _REF: TypeAdapter[str] = TypeAdapter(Ref)
 _SERVICE = timedelta(seconds=20)
-"""How long a key service may take for one key."""
+"""How long a key service may take for one key, or for the few of a new couple."""
 _BATCH = 200
 """Keys that are wrapped anew in one transaction."""
 
@@ -104,7 +104,7 @@ class Vault:
         _check(programme)
         known = await self.knows(programme)
         # A key service may take its time: it is asked while no transaction is open.
-        wrapped = [] if known else await asyncio.to_thread(self._new_keys, programme)
+        wrapped = [] if known else await self._asked(self._keys.current, lambda: self._new_keys(programme))
         await self._write(work)
 
     async def knows(self, programme: str) -> bool:
@@ -302,7 +302,7 @@ class Vault:
             changes = []
             for row in rows:
                 try:
-                    kek, blob = self._keys.wrap(self._unwrapped(row), _about_key(row))
+                    kek, blob = self._wrapped(self._unwrapped(row), _about_key(row))
                 except (KeyNotAtHand, Damaged) as error:
                     trouble = trouble or error
                     continue
@@ -339,25 +339,25 @@ class Vault:
         rows: list[dict[str, object]] = []
         for kind in _KINDS:
             key_id = new_id()
-            kek, blob = self._keys.wrap(secrets.token_bytes(BYTES), _about("key", programme, kind, key_id))
+            kek, blob = self._wrapped(secrets.token_bytes(BYTES), _about("key", programme, kind, key_id))
             rows.append({"id": key_id, "programme": programme, "kind": kind, "wrapped": blob, "kek": kek})
         return rows
 
     async def _open(self, row: Row[Any]) -> bytes:
-        """The key in a row. A key service that stands still is not waited for for ever."""
+        return await self._asked(row.kek, lambda: self._unwrapped(row))
+
+    async def _asked(self, key_id: str, work: Callable[[], _T]) -> _T:
+        """What a key service answers. One that stands still is not waited for for ever."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SERVICE.total_seconds()):
-                return await asyncio.to_thread(self._unwrapped, row)
-        raise KeyNotAtHand(row.kek, "The key service does not answer.")
+                return await asyncio.to_thread(work)
+        raise KeyNotAtHand(key_id, "The key service does not answer.")
+
+    def _wrapped(self, plain: bytes, about: bytes) -> tuple[str, bytes]:
+        return _told(self._keys.current, lambda: self._keys.wrap(plain, about))
 
     def _unwrapped(self, row: Row[Any]) -> bytes:
-        try:
-            return self._keys.unwrap(row.kek, row.wrapped, _about_key(row))
-        except VaultError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a key service's own, which may repeat anything
-            failed = type(error).__name__
-        raise KeyNotAtHand(row.kek, f"The key service fails ({failed}).")
+        return _told(row.kek, lambda: self._keys.unwrap(row.kek, row.wrapped, _about_key(row)))
 
     def _opens(self, row: Row[Any]) -> Opens:
         try:
@@ -367,6 +367,16 @@ class Vault:
         except Damaged:
             return "no"
         return "yes"
+
+
+def _told(key_id: str, work: Callable[[], _T]) -> _T:
+    try:
+        return work()
+    except VaultError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a key service's own, which may repeat anything
+        failed = type(error).__name__
+    raise KeyNotAtHand(key_id, f"The key service fails ({failed}).")
 
 
 def _about(*what: str) -> bytes:

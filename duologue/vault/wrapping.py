@@ -42,7 +42,7 @@ class KeyEncryption(Protocol):
         """The id of the key that wraps; all others only unwrap."""
 
     def wrap(self, plain: bytes, about: bytes) -> tuple[str, bytes]:
-        """The id of the wrapping key, and `plain` wrapped by it."""
+        """The id of the wrapping key, and `plain` wrapped by it. Raises as `unwrap` does, and has the same time."""
 
     def unwrap(self, key_id: str, blob: bytes, about: bytes) -> bytes:
         """What was wrapped. Raises `KeyNotAtHand` where trying later may help, `Damaged` where it will not.

@@ -146,16 +146,17 @@ async def test_a_key_service_in_trouble_is_a_key_that_is_not_at_hand(
     await vault.add("c1")
     await vault.put_contacts("c1", "p1", (EMAIL,))
 
-    def unwrap(*_: object) -> bytes:
+    def trouble(*_: object) -> bytes:
         if how == "fails":
             raise ConnectionError("canary-token")
         goes_on.wait(30)
         return b""
 
     monkeypatch.setattr(store, "_SERVICE", timedelta(seconds=0.2))
-    monkeypatch.setattr(vault._keys, "unwrap", unwrap)
+    monkeypatch.setattr(vault._keys, "unwrap", trouble)
+    monkeypatch.setattr(vault._keys, "wrap", trouble)
     try:
-        for asked in (vault.key("c1", "a"), vault.contacts("c1", "p1")):
+        for asked in (vault.key("c1", "a"), vault.contacts("c1", "p1"), vault.add("c2")):
             with pytest.raises(
                 KeyNotAtHand, match=r"The key service (fails \(ConnectionError\)|does not answer)"
             ) as raised:
@@ -165,6 +166,21 @@ async def test_a_key_service_in_trouble_is_a_key_that_is_not_at_hand(
     finally:
         goes_on.set()
     assert dict(words_of(pause))["reason"].sealed, "this exit stands open"
+
+
+async def test_what_cannot_be_wrapped_anew_stays_as_it_is(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.vault(OLD).add("c1")
+    vault = place.vault(NEW, OLD)
+
+    def trouble(*_: object) -> tuple[str, bytes]:
+        raise ConnectionError("canary-token")
+
+    monkeypatch.setattr(vault._keys, "wrap", trouble)
+    with pytest.raises(KeyNotAtHand, match=r"The key service fails \(ConnectionError\)"):
+        await vault.rewrap()
+    assert (await place.vault(OLD).key("c1", "a")).kind == "a"
 
 
 KILLED = """
