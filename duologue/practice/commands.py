@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from pydantic import ValidationError
 
-from duologue.practice import course, grammar, ladder, times
+from duologue.practice import calling, course, grammar, ladder, times
 from duologue.practice import events as e
 from duologue.practice import messages as m
 from duologue.practice.allowing import Refused, allow_practising, allow_time
@@ -184,7 +184,7 @@ def _reply(ledger: Ledger, command: m.Reply) -> None:
         case "resume":
             _go_on_if_both(ledger)
         case "check_in" if command.answer == "talk_to_someone":
-            course.call(ledger)
+            calling.call(ledger)
 
 
 def _screen(ledger: Ledger, command: m.Reply, question: Question) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Literal
 
+from duologue.practice import calling, grammar
 from duologue.practice import events as e
-from duologue.practice import grammar
-from duologue.practice.asks import Message, Resolution, Resolve, Slot, Staff
+from duologue.practice.asks import Message, Resolution, Resolve, Slot
 from duologue.practice.grammar import Dialogue
 from duologue.practice.moments import clashes, soonest
 from duologue.practice.plan import Item, Listed
-from duologue.practice.state import Alert, Ending, Granted, Outcome, Session, State
+from duologue.practice.state import Ending, Granted, Outcome, Session, State
 from duologue.practice.telling import (
     Ledger,
     ask,
@@ -33,7 +33,7 @@ from duologue.practice.telling import (
     void,
 )
 from duologue.practice.times import ask_calendar, ask_time
-from duologue.practice.values import PARTNERS, Instant, Partner, Ref, Words, other
+from duologue.practice.values import PARTNERS, Instant, Partner, Words, other
 
 # --- enrolling --------------------------------------------------------------------------------------------------------
 
@@ -406,44 +406,6 @@ def go_on(ledger: Ledger) -> None:
     book_next(ledger)
 
 
-# --- a partner who would like to talk to someone ----------------------------------------------------------------------
-
-
-def call(ledger: Ledger) -> None:
-    """A partner, asked privately after a miss, would like to talk to someone: a facilitator is called.
-
-    Where none is named it is whoever hears of concerns. That is once for both of them, and apart from the ladder:
-    nothing that becomes of the miss answers it.
-    """
-    if not ledger.state.called and (contacts := _to_talk_to(ledger.state)):
-        _call(ledger, f"call.{ledger.state.seq}", *contacts[0])
-
-
-def _to_talk_to(state: State) -> list[tuple[Staff, Ref]]:
-    """Who is called if somebody would like to talk, and who after that one."""
-    plan, found = state.plan, list[tuple[Staff, Ref]]()
-    found += [("facilitator", ref) for ref in plan.facilitators[:2]]
-    return found or [("safeguarding", ref) for ref in plan.hears_of_concerns]
-
-
-def call_unanswered(state: State) -> Instant | None:
-    """When somebody else is called, because a call has not been acknowledged; None: nobody is."""
-    if len(state.called) != 1 or state.called[0].acknowledged is not None:
-        return None
-    return state.called[0].at + state.policy.call_again_after
-
-
-def call_again(ledger: Ledger) -> None:
-    """Nobody has acknowledged a call: the next contact is called, or where there is none the same one once more."""
-    _call(ledger, f"{ledger.state.called[0].id}.again", *_to_talk_to(ledger.state)[-1])
-
-
-def _call(ledger: Ledger, about: str, to: Staff, contact: Ref) -> None:
-    alert = Alert(id=about, to=to, ref=contact, text="wants_to_talk", at=ledger.now)
-    ledger.emit(e.Called(at=ledger.now, alert=alert))
-    tell(ledger, to, alert.text, about=about, ref=contact)
-
-
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
@@ -462,8 +424,8 @@ def end(ledger: Ledger, ending: Ending) -> None:
     midpoint's questions are open, notices go out as for a pause: of what one of the two has answered by then, if that
     is a concern, and otherwise of nothing.
     """
-    if call_unanswered(ledger.state) is not None:
-        call_again(ledger)
+    if calling.unanswered(ledger.state) is not None:
+        calling.again(ledger)
     before = ledger.state
     undone, invited = void(ledger), invited_to(before)
     ledger.emit(e.Ended(at=ledger.now, ending=ending))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from duologue.practice import course, ladder, times
+from duologue.practice import calling, course, ladder, times
 from duologue.practice import events as e
 from duologue.practice.asks import Message, Resolve
 from duologue.practice.moments import allowed_from, answer_by
@@ -111,8 +111,8 @@ def _of_ladder(state: State) -> Iterator[Deadline]:
     for alert in state.alerts:
         if alert.snoozed is not None:
             yield alert.snoozed, f"alert {alert.id}", partial(ladder.end_snooze, alert=alert)
-    if (again := course.call_unanswered(state)) is not None:
-        yield again, "alert unanswered", course.call_again
+    if (again := calling.unanswered(state)) is not None:
+        yield again, "alert unanswered", calling.again
 
 
 def _of_session(state: State, session: Session) -> Iterator[Deadline]:
